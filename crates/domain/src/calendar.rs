@@ -1,0 +1,1 @@
+//! Public holidays and bridge days by region.

@@ -1,0 +1,174 @@
+//! Recipes: what to learn.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{Horizon, QuantileLevels, Resolution, SeriesName};
+
+/// A family of models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// The value one season earlier, with the spread of its past errors.
+    SeasonalNaive,
+    /// Quantiles of history by day class and time of day, near the same day of the year.
+    SeasonalEmpirical,
+    /// Regularised linear regression per time of day.
+    Linear,
+    /// Gradient-boosted trees with all quantile levels in one forest.
+    Gbdt,
+    /// A weighted mixture of the others.
+    Ensemble,
+}
+
+/// The text names no family.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a model: use one of {}", Family::NAMES.join(", "))]
+pub struct UnknownFamily {
+    /// What was given.
+    pub text: String,
+}
+
+impl Family {
+    /// The words that name the families, in the order of [`Family::ALL`].
+    pub const NAMES: [&'static str; 5] = [
+        "seasonal-naive",
+        "seasonal-empirical",
+        "linear",
+        "gbdt",
+        "ensemble",
+    ];
+    /// Every family, simplest first.
+    pub const ALL: [Self; 5] = [
+        Self::SeasonalNaive,
+        Self::SeasonalEmpirical,
+        Self::Linear,
+        Self::Gbdt,
+        Self::Ensemble,
+    ];
+
+    /// The word that names this family.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Family {
+    type Err = UnknownFamily;
+    fn from_str(text: &str) -> Result<Self, UnknownFamily> {
+        let position = Self::NAMES.iter().position(|name| *name == text);
+        position.map(|i| Self::ALL[i]).ok_or_else(|| UnknownFamily {
+            text: text.to_owned(),
+        })
+    }
+}
+
+/// A series another series' model may read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Covariate {
+    /// Which series.
+    pub series: SeriesName,
+    /// Whether values for the time forecast are known at `forecast_start` (weather forecasts, auction results)
+    /// or only values of the past.
+    pub known_ahead: bool,
+}
+
+/// What to learn; two equal recipes on the same data give the same model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// The series to forecast.
+    pub target: SeriesName,
+    /// The model family.
+    pub family: Family,
+    /// Series it may read beside the target's own past.
+    #[serde(default)]
+    pub covariates: Vec<Covariate>,
+    /// The step of the forecast: the target's resolution.
+    pub resolution: Resolution,
+    /// How many steps ahead.
+    pub horizon: Horizon,
+    /// The quantile levels the model learns.
+    pub levels: QuantileLevels,
+    /// How far apart the training's forecast starts lie, in steps. One that shares no factor with the steps
+    /// of a day teaches every hour of the day as a start.
+    pub origin_every_steps: u32,
+    /// Learn from at most this many days before the cutoff; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_days: Option<u32>,
+    /// The seed of everything random.
+    pub seed: u64,
+}
+
+impl Recipe {
+    /// The first 16 hex digits of the SHA-256 of the recipe's JSON: equal recipes, equal ids.
+    #[must_use]
+    pub fn id(&self) -> String {
+        // A recipe holds only text, numbers and lists, so it always serialises; an empty id would still be stable.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        hex(&Sha256::digest(json))[..16].to_owned()
+    }
+}
+
+/// Bytes as lower-case hex digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
+            text
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_recipes_have_equal_ids_and_others_not() {
+        let recipe = Recipe {
+            target: "load".parse().unwrap(),
+            family: Family::Gbdt,
+            covariates: vec![],
+            resolution: Resolution::HOUR,
+            horizon: Horizon::from_steps(24, Resolution::HOUR).unwrap(),
+            levels: QuantileLevels::deciles(),
+            origin_every_steps: 24,
+            training_days: None,
+            seed: 1,
+        };
+        assert_eq!(recipe.id(), recipe.clone().id());
+        assert_eq!(recipe.id().len(), 16);
+        assert_ne!(
+            recipe.id(),
+            Recipe {
+                seed: 2,
+                ..recipe.clone()
+            }
+            .id()
+        );
+        let json = serde_json::to_string(&recipe).unwrap();
+        assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);
+    }
+
+    #[test]
+    fn families_and_their_words_agree() {
+        for (name, family) in Family::NAMES.iter().zip(Family::ALL) {
+            assert_eq!(name.parse::<Family>().unwrap(), family);
+            assert_eq!(serde_json::to_string(&family).unwrap(), format!("\"{name}\""));
+        }
+    }
+}

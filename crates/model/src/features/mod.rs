@@ -1,0 +1,1 @@
+//! Features: the one builder that training, backtest and serving share.

@@ -1,0 +1,116 @@
+//! The one matrix every model reads: a row per (forecast start, lead time), a column per feature.
+
+use forewatt_domain::Time;
+
+/// What a row is about, for models and calibration that need more than numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowKey {
+    /// The forecast start: features know nothing that became available later.
+    pub origin: Time,
+    /// The start of the period forecast; `origin + lead * step`.
+    pub valid_time: Time,
+    /// Steps from `origin`, from 0.
+    pub lead: u32,
+    /// Step of the local day, 0 to steps per day - 1, by the clock on the wall.
+    pub slot_of_day: u16,
+    /// How the local day lives.
+    pub day_class: DayClass,
+    /// Local day of the year, 1 to 366.
+    pub day_of_year: u16,
+    /// The local date as days since 1970-01-01.
+    pub local_day: i32,
+}
+
+/// How a day lives: what a seasonal model must not mix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub enum DayClass {
+    /// Monday to Friday, no holiday.
+    Workday,
+    /// Saturday, and working days squeezed between a holiday and a weekend.
+    Saturday,
+    /// Sunday and public holidays.
+    Sunday,
+}
+
+impl DayClass {
+    /// How many classes there are.
+    pub const COUNT: usize = 3;
+
+    /// 0, 1 or 2.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// Features of many rows, row-major `f32`, NaN where a value was not known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureMatrix {
+    /// Column names, in order; unique.
+    pub names: Vec<String>,
+    /// One key per row, ordered by origin and then by lead.
+    pub keys: Vec<RowKey>,
+    /// `keys.len() * names.len()` values.
+    pub values: Vec<f32>,
+}
+
+impl FeatureMatrix {
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Number of columns.
+    #[must_use]
+    pub fn columns(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The features of row `i`.
+    #[must_use]
+    pub fn row(&self, i: usize) -> &[f32] {
+        &self.values[i * self.columns()..(i + 1) * self.columns()]
+    }
+
+    /// The position of a column.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|n| n == name)
+    }
+
+    /// A matrix of the given rows, in the given order.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let mut values = Vec::with_capacity(rows.len() * self.columns());
+        rows.iter().for_each(|&i| values.extend_from_slice(self.row(i)));
+        let keys = rows.iter().map(|&i| self.keys[i]).collect();
+        Self {
+            names: self.names.clone(),
+            keys,
+            values,
+        }
+    }
+}
+
+/// Rows to learn from: features and the value each row should have foreseen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainingSet {
+    /// The features.
+    pub features: FeatureMatrix,
+    /// One finite value per row.
+    pub target: Vec<f32>,
+}
+
+impl TrainingSet {
+    /// The rows whose index satisfies `keep`.
+    #[must_use]
+    pub fn filter(&self, keep: impl Fn(usize) -> bool) -> Self {
+        let rows: Vec<usize> = (0..self.features.rows()).filter(|&i| keep(i)).collect();
+        let target = rows.iter().map(|&i| self.target[i]).collect();
+        Self {
+            features: self.features.select(&rows),
+            target,
+        }
+    }
+}

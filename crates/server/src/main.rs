@@ -1,0 +1,3 @@
+//! The Forewatt executable: configuration, command line and transports.
+
+fn main() {}
