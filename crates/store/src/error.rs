@@ -21,6 +21,16 @@ pub enum Error {
         /// What differs.
         difference: String,
     },
+    /// What was given can never be stored.
+    #[error("the {what} `{name}` cannot be stored: {detail}")]
+    Invalid {
+        /// The noun.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// What is wrong with it and how to mend it.
+        detail: String,
+    },
     /// Another process holds the database, or the pool is exhausted: try again.
     #[error("the store is busy: {detail}")]
     Busy {
