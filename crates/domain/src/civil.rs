@@ -151,3 +151,187 @@ impl From<Zone> for String {
         zone.name
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::{date, time};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::time::{MICROS_PER_DAY, MICROS_PER_HOUR};
+
+    /// Whole and odd offsets, half-hour summer time, a skipped day, changes at midnight and one minute past it.
+    const ZONES: [&str; 12] = [
+        "UTC",
+        "Europe/Madrid",
+        "America/New_York",
+        "America/Los_Angeles",
+        "America/St_Johns",
+        "America/Sao_Paulo",
+        "Asia/Kolkata",
+        "Asia/Kathmandu",
+        "Australia/Melbourne",
+        "Australia/Lord_Howe",
+        "Pacific/Apia",
+        "Pacific/Chatham",
+    ];
+
+    fn zone(name: &str) -> Zone {
+        name.parse().unwrap()
+    }
+
+    /// What the clock shows, as one value.
+    fn shown(civil: CivilTime) -> DateTime {
+        let second = i64::from(civil.second_of_day);
+        civil
+            .date
+            .at(0, 0, 0, 0)
+            .saturating_add(jiff::Span::new().seconds(second))
+    }
+
+    fn hours(name: &str, date: Date) -> f64 {
+        zone(name).day_micros(date) as f64 / MICROS_PER_HOUR as f64
+    }
+
+    #[test]
+    fn days_have_the_hours_the_clocks_gave_them() {
+        for (name, day, expected) in [
+            ("Europe/Madrid", date(2026, 3, 29), 23.0),
+            ("Europe/Madrid", date(2026, 10, 25), 25.0),
+            ("Europe/Madrid", date(2026, 7, 1), 24.0),
+            ("America/New_York", date(2016, 3, 13), 23.0),
+            ("America/New_York", date(2016, 11, 6), 25.0),
+            ("Asia/Kolkata", date(2026, 3, 29), 24.0),
+            ("Australia/Lord_Howe", date(2024, 10, 6), 23.5),
+            ("Australia/Lord_Howe", date(2024, 4, 7), 24.5),
+            ("Pacific/Apia", date(2011, 12, 29), 24.0),
+            ("Pacific/Apia", date(2011, 12, 30), 0.0),
+            ("Pacific/Apia", date(2011, 12, 31), 24.0),
+            ("America/Sao_Paulo", date(2018, 11, 4), 23.0),
+            ("America/Sao_Paulo", date(2018, 2, 17), 25.0),
+        ] {
+            assert_eq!(hours(name, day), expected, "{name} {day}");
+        }
+    }
+
+    #[test]
+    fn odd_offsets_are_shown() {
+        let noon: Time = "2026-01-15T12:00:00Z".parse().unwrap();
+        for (name, hour, offset) in [
+            ("Asia/Kolkata", 17.5, 19_800),
+            ("Asia/Kathmandu", 17.75, 20_700),
+            ("America/St_Johns", 8.5, -12_600),
+            ("Pacific/Chatham", 1.75, 49_500),
+        ] {
+            let civil = zone(name).civil(noon);
+            assert_eq!((civil.hour(), civil.offset_seconds), (hour, offset), "{name}");
+        }
+        let chatham = zone("Pacific/Chatham").civil(noon);
+        assert_eq!(
+            (chatham.date, chatham.weekday()),
+            (date(2026, 1, 16), 4),
+            "already Friday"
+        );
+    }
+
+    #[test]
+    fn skipped_and_repeated_readings_say_so() {
+        let at = |text: &str| text.parse::<Time>().unwrap();
+        let madrid = zone("Europe/Madrid");
+        let reading = |z: &Zone, d: Date, hour, minute| z.read(d.to_datetime(time(hour, minute, 0, 0)));
+        assert_eq!(
+            reading(&madrid, date(2026, 3, 29), 2, 30),
+            Reading::Never(at("2026-03-29T01:30:00Z"))
+        );
+        assert_eq!(
+            reading(&madrid, date(2026, 10, 25), 2, 30),
+            Reading::Twice(at("2026-10-25T00:30:00Z"), at("2026-10-25T01:30:00Z"))
+        );
+        let lord_howe = zone("Australia/Lord_Howe");
+        assert!(matches!(
+            reading(&lord_howe, date(2024, 10, 6), 2, 15),
+            Reading::Never(_)
+        ));
+        assert!(matches!(
+            reading(&lord_howe, date(2024, 10, 6), 2, 45),
+            Reading::Once(_)
+        ));
+        assert!(matches!(
+            reading(&lord_howe, date(2024, 4, 7), 1, 45),
+            Reading::Twice(..)
+        ));
+        let apia = zone("Pacific/Apia");
+        assert!(matches!(
+            reading(&apia, date(2011, 12, 30), 12, 0),
+            Reading::Never(_)
+        ));
+        assert_eq!(
+            apia.start_of_day(date(2011, 12, 30)),
+            apia.start_of_day(date(2011, 12, 31))
+        );
+    }
+
+    #[test]
+    fn unknown_zones_are_refused_by_name() {
+        for bad in ["", "Europe/Atlantis", "CEST+1", "+01:00", "Europe/Madrid "] {
+            let error = bad.parse::<Zone>().unwrap_err();
+            assert!(error.to_string().contains(bad), "{error}");
+        }
+        assert_eq!(
+            serde_json::to_string(&zone("Asia/Kolkata")).unwrap(),
+            "\"Asia/Kolkata\""
+        );
+        assert!(serde_json::from_str::<Zone>("\"Mars/Olympus\"").is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn reading_what_is_shown_gives_the_instant(
+            index in 0..ZONES.len(),
+            seconds in -3_000_000_000_i64..6_000_000_000,
+        ) {
+            let (zone, instant) = (zone(ZONES[index]), Time::from_seconds(seconds));
+            let civil = zone.civil(instant);
+            match zone.read(shown(civil)) {
+                Reading::Once(time) => prop_assert_eq!(time, instant),
+                Reading::Twice(earlier, later) => {
+                    prop_assert!(earlier < later);
+                    prop_assert!(earlier == instant || later == instant);
+                }
+                Reading::Never(_) => prop_assert!(false, "the clock showed {:?}", civil),
+            }
+            prop_assert_eq!(zone.offset_micros(instant), i64::from(civil.offset_seconds) * MICROS_PER_SECOND);
+            prop_assert!(civil.second_of_day < 86_400);
+        }
+
+        #[test]
+        fn days_fill_the_span_without_gap_or_overlap(
+            index in 0..ZONES.len(),
+            first in -7_000_i32..25_000,
+            days in 1_i32..400,
+        ) {
+            let zone = zone(ZONES[index]);
+            let day = |i: i32| date(1970, 1, 1).saturating_add(jiff::Span::new().days(first + i));
+            let sum: i64 = (0..days).map(|i| zone.day_micros(day(i))).sum();
+            let span = zone.start_of_day(day(days)).micros_since(zone.start_of_day(day(0)));
+            prop_assert_eq!(sum, span);
+            prop_assert!((0..days).all(|i| (0..=2 * MICROS_PER_DAY).contains(&zone.day_micros(day(i)))));
+        }
+
+        #[test]
+        fn a_day_starts_on_its_own_date_unless_skipped(index in 0..ZONES.len(), offset in -7_000_i32..25_000) {
+            let zone = zone(ZONES[index]);
+            let day = date(1970, 1, 1).saturating_add(jiff::Span::new().days(offset));
+            let start = zone.civil(zone.start_of_day(day));
+            if zone.day_micros(day) > 0 {
+                prop_assert_eq!(start.date, day);
+                // No clock of these zones skips more than an hour after midnight.
+                prop_assert!(start.second_of_day <= 3600);
+            } else {
+                prop_assert_eq!(start.date, day.tomorrow().unwrap());
+            }
+        }
+    }
+}

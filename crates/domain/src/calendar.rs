@@ -1,1 +1,0 @@
-//! Public holidays and bridge days by region.
