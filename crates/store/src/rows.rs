@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use forewatt_domain::{ModelVersion, Recipe, SeriesName, Time, VersionId};
+use forewatt_domain::{Alias, ModelVersion, Recipe, SeriesName, Time, VersionId};
 use serde::{Deserialize, Serialize};
 
 /// A range of valid times of one series, end excluded.
@@ -97,6 +97,21 @@ impl NewVersion {
             artifact_bytes: self.artifact_bytes,
         }
     }
+}
+
+/// One move of an alias.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AliasMove {
+    /// What moved.
+    pub alias: Alias,
+    /// The version it named before; `None` the first time.
+    pub from: Option<VersionId>,
+    /// The version it names since.
+    pub to: VersionId,
+    /// When.
+    pub moved_at: Time,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// Which of the issued forecasts to read back, for valid times `from..to`.

@@ -7,8 +7,8 @@ use forewatt_domain::{Alias, Forecast, ModelVersion, Observation, Series, Series
 
 use crate::Result;
 use crate::rows::{
-    ForecastQuery, IssuedPoint, JobRecord, NewVersion, ObservationRange, QualityRecord, SeriesState,
-    WriteOutcome,
+    AliasMove, ForecastQuery, IssuedPoint, JobRecord, NewVersion, ObservationRange, QualityRecord,
+    SeriesState, WriteOutcome,
 };
 
 /// Series and how far their data reach.
@@ -65,7 +65,8 @@ pub trait ForecastStore {
 
 /// Model versions, their artifacts and aliases.
 pub trait VersionStore {
-    /// Registers a version under the series' next number.
+    /// Registers a version under the series' next number. Its artifact must be kept already, its parent be
+    /// registered and its metrics be finite.
     fn add_version(&self, version: NewVersion) -> impl Future<Output = Result<ModelVersion>> + Send;
     /// One version.
     fn get_version(&self, id: &VersionId) -> impl Future<Output = Result<Option<ModelVersion>>> + Send;
@@ -78,7 +79,7 @@ pub trait VersionStore {
     /// Which version each alias of a series names.
     fn aliases(&self, series: &SeriesName)
     -> impl Future<Output = Result<BTreeMap<Alias, VersionId>>> + Send;
-    /// Moves an alias; the move, its time and its reason are kept.
+    /// Moves an alias; the move, its time and its reason are kept. Moving it to where it is changes nothing.
     fn set_alias(
         &self,
         series: &SeriesName,
@@ -87,6 +88,12 @@ pub trait VersionStore {
         now: Time,
         reason: &str,
     ) -> impl Future<Output = Result<()>> + Send;
+    /// How a series' aliases moved, the latest move first, at most `limit`.
+    fn alias_moves(
+        &self,
+        series: &SeriesName,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<AliasMove>>> + Send;
     /// Keeps an artifact's bytes under their SHA-256 (hex), which it returns.
     fn put_artifact(&self, bytes: &[u8]) -> impl Future<Output = Result<String>> + Send;
     /// An artifact's bytes, verified against their address.

@@ -1,0 +1,203 @@
+//! Issued forecasts in SQLite.
+//!
+//! "As of" and "fixed lead" walk the valid times of the range and seek one answer for each in an index, so a
+//! read costs the same whether a valid time was forecast once or a thousand times.
+
+use forewatt_domain::{Forecast, SeriesName, VersionId};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+
+use super::Sqlite;
+use super::failure::{undecodable, when};
+use super::series::{id_of, time};
+use crate::{Error, ForecastQuery, ForecastStore, IssuedPoint, Result};
+
+const INSERT: &str = "INSERT INTO forecast (series_id, forecast_start, issued_at, model_version, data_watermark, \
+                      unit, quality, degraded, levels) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+                      ON CONFLICT DO NOTHING RETURNING id";
+const INSERT_POINT: &str = "INSERT INTO forecast_point (forecast_id, valid_time, series_id, forecast_start, \
+                            issued_at, mean, quantiles) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+
+macro_rules! select_points {
+    ($rest:expr) => {
+        concat!(
+            "SELECT f.forecast_start, f.issued_at, f.model_version, p.valid_time, p.mean, f.levels, p.quantiles ",
+            $rest
+        )
+    };
+}
+const BY_START: &str = select_points!(
+    "FROM forecast f JOIN forecast_point p ON p.forecast_id = f.id WHERE f.id = (\
+     SELECT id FROM forecast WHERE forecast_start = ?2 \
+     AND series_id = (SELECT id FROM series WHERE name = ?1) ORDER BY issued_at DESC, id DESC LIMIT 1) \
+     ORDER BY p.valid_time LIMIT ?3"
+);
+/// ?1 series, ?2 from, ?3 to, ?4 what the condition needs, ?5 limit. `valid` steps from one valid time to the
+/// next in the index; the subquery takes the newest forecast for it, and among equals the one stored last.
+macro_rules! newest_for_each_valid_time {
+    ($condition:literal, $newest_first:literal) => {
+        concat!(
+            "WITH RECURSIVE target (id) AS (SELECT id FROM series WHERE name = ?1), valid (t) AS (\
+             SELECT min(valid_time) FROM forecast_point \
+             WHERE series_id = (SELECT id FROM target) AND valid_time >= ?2 AND valid_time < ?3 \
+             UNION ALL SELECT (SELECT min(valid_time) FROM forecast_point \
+             WHERE series_id = (SELECT id FROM target) AND valid_time > t AND valid_time < ?3) \
+             FROM valid WHERE t IS NOT NULL) ",
+            select_points!("FROM valid CROSS JOIN forecast f CROSS JOIN forecast_point p "),
+            "WHERE f.id = (SELECT forecast_id FROM forecast_point \
+             WHERE series_id = (SELECT id FROM target) AND valid_time = t AND ",
+            $condition,
+            " ORDER BY ",
+            $newest_first,
+            " LIMIT 1) AND p.forecast_id = f.id AND p.valid_time = t LIMIT ?5"
+        )
+    };
+}
+const AS_OF: &str = newest_for_each_valid_time!(
+    "issued_at <= ?4",
+    "issued_at DESC, forecast_start DESC, forecast_id DESC"
+);
+const FIXED_LEAD: &str = newest_for_each_valid_time!(
+    "forecast_start <= t - ?4",
+    "forecast_start DESC, issued_at DESC, forecast_id DESC"
+);
+
+impl ForecastStore for Sqlite {
+    async fn put_forecast(&self, forecast: &Forecast) -> Result<()> {
+        check(forecast)?;
+        let doing = "keeping a forecast";
+        let mut transaction = self.begin_write(doing).await?;
+        let series = id_of(&mut transaction, &forecast.series, doing).await?;
+        let id = insert(&mut transaction, series, forecast)
+            .await
+            .map_err(when(doing))?;
+        let Some(id) = id else {
+            return Ok(()); // it is there already, and an issued forecast never changes
+        };
+        for point in &forecast.points {
+            sqlx::query(INSERT_POINT)
+                .bind(id)
+                .bind(point.valid_time.micros())
+                .bind(series)
+                .bind(forecast.forecast_start.micros())
+                .bind(forecast.issued_at.micros())
+                .bind(point.mean)
+                .bind(to_blob(&point.quantiles))
+                .execute(&mut *transaction)
+                .await
+                .map_err(when(doing))?;
+        }
+        transaction.commit().await.map_err(when(doing))
+    }
+
+    async fn read_forecasts(
+        &self,
+        series: &SeriesName,
+        query: ForecastQuery,
+        limit: u32,
+    ) -> Result<Vec<IssuedPoint>> {
+        let doing = "reading forecasts";
+        let ask = |sql: &'static str| sqlx::query(AssertSqlSafe(sql)).bind(series.as_str());
+        let limit = i64::from(limit);
+        let bound = match query {
+            ForecastQuery::Start { forecast_start } => ask(BY_START).bind(forecast_start.micros()),
+            ForecastQuery::AsOf { at, from, to } => {
+                ask(AS_OF).bind(from.micros()).bind(to.micros()).bind(at.micros())
+            }
+            ForecastQuery::FixedLead {
+                lead_micros,
+                from,
+                to,
+            } => ask(FIXED_LEAD)
+                .bind(from.micros())
+                .bind(to.micros())
+                .bind(lead_micros),
+        };
+        let points = bound
+            .bind(limit)
+            .try_map(|row: SqliteRow| decode(&row))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(when(doing))?;
+        if points.is_empty() {
+            self.check_series(series, doing).await?;
+        }
+        Ok(points)
+    }
+}
+
+fn check(forecast: &Forecast) -> Result<()> {
+    let refuse = |detail: String| {
+        Err(Error::Invalid {
+            what: "forecast of",
+            name: forecast.series.to_string(),
+            detail,
+        })
+    };
+    if let Err(error) = forecast.check() {
+        return refuse(error.to_string());
+    }
+    if !forecast.quality.is_finite() {
+        return refuse(format!(
+            "its quality is {}; give a number from 0 to 1",
+            forecast.quality
+        ));
+    }
+    let rises = |w: &[forewatt_domain::ForecastPoint]| w[0].valid_time < w[1].valid_time;
+    match forecast.points.windows(2).find(|w| !rises(w)) {
+        None => Ok(()),
+        Some(w) => refuse(format!(
+            "{} follows {}; give its points by rising valid time, each once",
+            w[1].valid_time, w[0].valid_time
+        )),
+    }
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    series: i64,
+    forecast: &Forecast,
+) -> sqlx::Result<Option<i64>> {
+    sqlx::query_scalar(INSERT)
+        .bind(series)
+        .bind(forecast.forecast_start.micros())
+        .bind(forecast.issued_at.micros())
+        .bind(forecast.model_version.as_str())
+        .bind(forecast.data_watermark.micros())
+        .bind(&forecast.unit)
+        .bind(forecast.quality)
+        .bind(forecast.degraded.as_deref())
+        .bind(to_blob(forecast.levels.as_slice()))
+        .fetch_optional(connection)
+        .await
+}
+
+fn decode(row: &SqliteRow) -> sqlx::Result<IssuedPoint> {
+    let version: &str = row.try_get(2)?;
+    Ok(IssuedPoint {
+        forecast_start: time(row, 0)?,
+        issued_at: time(row, 1)?,
+        model_version: VersionId::from_text(version)
+            .ok_or_else(|| undecodable(format!("`{version}` is not a version id")))?,
+        valid_time: time(row, 3)?,
+        mean: row.try_get(4)?,
+        levels: from_blob(row.try_get(5)?)?,
+        quantiles: from_blob(row.try_get(6)?)?,
+    })
+}
+
+fn to_blob(values: &[f64]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+fn from_blob(bytes: &[u8]) -> sqlx::Result<Vec<f64>> {
+    let (values, rest) = bytes.as_chunks::<8>();
+    if rest.is_empty() {
+        Ok(values.iter().map(|v| f64::from_le_bytes(*v)).collect())
+    } else {
+        Err(undecodable(format!(
+            "{} bytes are not a list of doubles",
+            bytes.len()
+        )))
+    }
+}

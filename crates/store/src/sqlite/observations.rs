@@ -1,0 +1,252 @@
+//! Observations in SQLite: bulk writes in one transaction, as-of reads in one range of the key.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use forewatt_domain::{Observation, SeriesName, Time};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{AssertSqlSafe, Row, Sqlite as Driver, SqliteConnection};
+
+use super::Sqlite;
+use super::failure::when;
+use super::series::id_of;
+use crate::{Error, ObservationRange, ObservationStore, Result, WriteOutcome};
+
+/// The most observations one write may have.
+pub const WRITE_MAX_OBSERVATIONS: usize = 1_000_000;
+
+/// Rows in one statement: enough that its fixed cost vanishes, few enough that its text stays small.
+const ROWS_PER_STATEMENT: usize = 1_000;
+
+/// `max()` makes SQLite take the bare column `value` from the row that holds the maximum
+/// (<https://www.sqlite.org/lang_select.html#bareagg>), and the key delivers the groups in order.
+const AS_OF: &str = "SELECT valid_time, max(available_at), value FROM observation \
+                     WHERE series_id = (SELECT id FROM series WHERE name = ?1) \
+                     AND valid_time >= ?2 AND valid_time < ?3 AND available_at <= ?4 GROUP BY valid_time";
+const REVISIONS: &str = "SELECT valid_time, available_at, value FROM observation \
+                         WHERE series_id = (SELECT id FROM series WHERE name = ?1) \
+                         AND valid_time >= ?2 AND valid_time < ?3 ORDER BY valid_time, available_at";
+/// The least and greatest of old and new; `min(a, b)` is NULL when one is, hence the `coalesce`.
+const UPDATE_STATE: &str = "UPDATE series SET revision = revision + 1, observations = observations + ?2, \
+     first_valid_time = min(coalesce(first_valid_time, ?3), ?3), \
+     last_valid_time = max(coalesce(last_valid_time, ?4), ?4), \
+     last_available_at = max(coalesce(last_available_at, ?5), ?5) WHERE id = ?1";
+
+static INSERT_FULL: LazyLock<String> = LazyLock::new(|| insert_sql(ROWS_PER_STATEMENT));
+static COMPARE_FULL: LazyLock<String> = LazyLock::new(|| compare_sql(ROWS_PER_STATEMENT));
+
+/// Keeps what is there: the first value written under a key stays.
+fn insert_sql(rows: usize) -> String {
+    let mut sql = "INSERT INTO observation (series_id, valid_time, available_at, value) VALUES ".to_owned();
+    for row in 0..rows {
+        let (comma, first) = (if row == 0 { "" } else { "," }, 3 * row + 2);
+        // Writing to a String cannot fail.
+        let _ = write!(sql, "{comma}(?1,?{first},?{},?{})", first + 1, first + 2);
+    }
+    sql.push_str(" ON CONFLICT DO NOTHING");
+    sql
+}
+
+/// Which of the given rows (counted from 0) have another value than the stored one.
+fn compare_sql(rows: usize) -> String {
+    let mut sql = "WITH given (k, v, a, x) AS (VALUES ".to_owned();
+    for row in 0..rows {
+        let (comma, first) = (if row == 0 { "" } else { "," }, 3 * row + 2);
+        let _ = write!(sql, "{comma}({row},?{first},?{},?{})", first + 1, first + 2);
+    }
+    sql.push_str(
+        ") SELECT k FROM given CROSS JOIN observation \
+         WHERE series_id = ?1 AND valid_time = v AND available_at = a AND value IS NOT x",
+    );
+    sql
+}
+
+impl ObservationStore for Sqlite {
+    async fn write_observations(
+        &self,
+        series: &SeriesName,
+        observations: &[Observation],
+    ) -> Result<WriteOutcome> {
+        check(series, observations)?;
+        let doing = "writing observations";
+        let order = key_order(observations);
+        let mut transaction = self.begin_write(doing).await?;
+        let id = id_of(&mut transaction, series, doing).await?;
+        let mut stored = 0;
+        let mut conflicts = Vec::new();
+        for chunk in order.chunks(ROWS_PER_STATEMENT) {
+            let rows = Rows {
+                id,
+                observations,
+                chunk,
+            };
+            let new = rows.insert(&mut transaction).await.map_err(when(doing))?;
+            stored += new;
+            if new < chunk.len() as u64 {
+                let differing = rows.compare(&mut transaction).await.map_err(when(doing))?;
+                conflicts.extend(differing.into_iter().filter_map(|k| chunk.get(k).copied()));
+            }
+        }
+        if stored > 0 {
+            update_state(&mut transaction, id, stored, observations)
+                .await
+                .map_err(when(doing))?;
+        }
+        transaction.commit().await.map_err(when(doing))?;
+        conflicts.sort_unstable();
+        let conflict_count = conflicts.len() as u64;
+        conflicts.truncate(WriteOutcome::MAX_CONFLICTS);
+        Ok(WriteOutcome {
+            stored,
+            unchanged: observations.len() as u64 - stored - conflict_count,
+            conflicts,
+            conflict_count,
+        })
+    }
+
+    async fn read_as_of(&self, range: &ObservationRange, at: Time) -> Result<Vec<Observation>> {
+        let query = sqlx::query(AS_OF)
+            .bind(range.series.as_str())
+            .bind(range.from.micros())
+            .bind(range.to.micros())
+            .bind(at.micros());
+        self.read(range, query, "reading observations as of an instant")
+            .await
+    }
+
+    async fn read_revisions(&self, range: &ObservationRange) -> Result<Vec<Observation>> {
+        let query = sqlx::query(REVISIONS)
+            .bind(range.series.as_str())
+            .bind(range.from.micros())
+            .bind(range.to.micros());
+        self.read(range, query, "reading revisions").await
+    }
+}
+
+impl Sqlite {
+    async fn read(
+        &self,
+        range: &ObservationRange,
+        query: Query<'_, Driver, SqliteArguments>,
+        doing: &str,
+    ) -> Result<Vec<Observation>> {
+        let found = query
+            .try_map(|row: SqliteRow| {
+                Ok(Observation {
+                    valid_time: Time::from_micros(row.try_get(0)?),
+                    available_at: Time::from_micros(row.try_get(1)?),
+                    value: row.try_get(2)?,
+                })
+            })
+            .fetch_all(&self.readers)
+            .await
+            .map_err(when(doing))?;
+        if found.is_empty() {
+            self.check_series(&range.series, doing).await?;
+        }
+        Ok(found)
+    }
+}
+
+/// What can never be stored is refused before anything is.
+fn check(series: &SeriesName, observations: &[Observation]) -> Result<()> {
+    let refuse = |detail| {
+        Err(Error::Invalid {
+            what: "observations of",
+            name: series.to_string(),
+            detail,
+        })
+    };
+    if observations.len() > WRITE_MAX_OBSERVATIONS {
+        let count = observations.len();
+        return refuse(format!(
+            "{count} were given in one write, the limit is {WRITE_MAX_OBSERVATIONS}; write them in slices"
+        ));
+    }
+    match observations.iter().position(|o| !o.value.is_finite()) {
+        None => Ok(()),
+        Some(i) => refuse(format!(
+            "number {} (counted from 0), about {}, has the value {}; leave missing values out",
+            i, observations[i].valid_time, observations[i].value
+        )),
+    }
+}
+
+/// The slice's indexes in the order of the key: rising keys append to the tree instead of searching it.
+/// Among equal keys the earlier index comes first, so the first given value is the one kept.
+fn key_order(observations: &[Observation]) -> Vec<usize> {
+    let key = |o: &Observation| (o.valid_time, o.available_at);
+    let mut order: Vec<usize> = (0..observations.len()).collect();
+    if !observations.is_sorted_by_key(key) {
+        order.sort_by_key(|&i| key(&observations[i]));
+    }
+    order
+}
+
+/// The rows of one statement.
+struct Rows<'a> {
+    id: i64,
+    observations: &'a [Observation],
+    chunk: &'a [usize],
+}
+
+impl Rows<'_> {
+    /// How many were new.
+    async fn insert(&self, connection: &mut SqliteConnection) -> sqlx::Result<u64> {
+        let query = self.bind(&INSERT_FULL, insert_sql);
+        Ok(query.execute(connection).await?.rows_affected())
+    }
+
+    /// Positions in the chunk whose stored value differs from the given one.
+    async fn compare(&self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<usize>> {
+        let query = self.bind(&COMPARE_FULL, compare_sql);
+        let position = |row: SqliteRow| {
+            let k: i64 = row.try_get(0)?;
+            usize::try_from(k).map_err(super::failure::undecodable)
+        };
+        query.try_map(position).fetch_all(connection).await
+    }
+
+    /// Full chunks reuse one prepared statement; the rest is not worth a place in the cache.
+    fn bind(
+        &self,
+        full: &'static LazyLock<String>,
+        sql: fn(usize) -> String,
+    ) -> Query<'static, Driver, SqliteArguments> {
+        let mut query = if self.chunk.len() == ROWS_PER_STATEMENT {
+            sqlx::query(AssertSqlSafe(full.as_str()))
+        } else {
+            // Only numbered parameters are formatted into the text.
+            sqlx::query(AssertSqlSafe(sql(self.chunk.len()))).persistent(false)
+        };
+        query = query.bind(self.id);
+        for &i in self.chunk {
+            let seen = &self.observations[i];
+            query = query
+                .bind(seen.valid_time.micros())
+                .bind(seen.available_at.micros())
+                .bind(seen.value);
+        }
+        query
+    }
+}
+
+/// Rows that were there already do not widen the state: it covers them.
+async fn update_state(
+    connection: &mut SqliteConnection,
+    id: i64,
+    stored: u64,
+    observations: &[Observation],
+) -> sqlx::Result<()> {
+    let valid = observations.iter().map(|o| o.valid_time.micros());
+    sqlx::query(UPDATE_STATE)
+        .bind(id)
+        .bind(i64::try_from(stored).unwrap_or(i64::MAX)) // at most WRITE_MAX_OBSERVATIONS
+        .bind(valid.clone().min())
+        .bind(valid.max())
+        .bind(observations.iter().map(|o| o.available_at.micros()).max())
+        .execute(connection)
+        .await?;
+    Ok(())
+}

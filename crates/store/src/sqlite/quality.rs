@@ -1,0 +1,62 @@
+//! Results of quality checks in SQLite.
+
+use forewatt_domain::SeriesName;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::Sqlite;
+use super::failure::when;
+use super::series::{count, id_of, json, time, to_json};
+use crate::{Error, QualityRecord, QualityStore, Result};
+
+const PUT: &str = "INSERT INTO quality (series_id, checked_at, revision, score, findings) \
+                   VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (series_id, checked_at) \
+                   DO UPDATE SET revision = ?3, score = ?4, findings = ?5";
+const LATEST: &str = "SELECT checked_at, revision, score, findings FROM quality \
+                      WHERE series_id = (SELECT id FROM series WHERE name = ?1) \
+                      ORDER BY checked_at DESC LIMIT 1";
+
+impl QualityStore for Sqlite {
+    async fn put_quality(&self, record: &QualityRecord) -> Result<()> {
+        let revision = i64::try_from(record.revision)
+            .ok()
+            .filter(|_| record.score.is_finite());
+        let Some(revision) = revision else {
+            return Err(Error::Invalid {
+                what: "quality of",
+                name: record.series.to_string(),
+                detail: format!("its score is {}, its revision {}", record.score, record.revision),
+            });
+        };
+        let doing = "keeping a quality check";
+        let mut transaction = self.begin_write(doing).await?;
+        let series = id_of(&mut transaction, &record.series, doing).await?;
+        sqlx::query(PUT)
+            .bind(series)
+            .bind(record.checked_at.micros())
+            .bind(revision)
+            .bind(record.score)
+            .bind(to_json(&record.findings)?)
+            .execute(&mut *transaction)
+            .await
+            .map_err(when(doing))?;
+        transaction.commit().await.map_err(when(doing))
+    }
+
+    async fn latest_quality(&self, series: &SeriesName) -> Result<Option<QualityRecord>> {
+        sqlx::query(LATEST)
+            .bind(series.as_str())
+            .try_map(|row: SqliteRow| {
+                Ok(QualityRecord {
+                    series: series.clone(),
+                    checked_at: time(&row, 0)?,
+                    revision: count(&row, 1)?,
+                    score: row.try_get(2)?,
+                    findings: json(&row, 3)?,
+                })
+            })
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(when("reading a quality check"))
+    }
+}
