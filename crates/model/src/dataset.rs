@@ -16,13 +16,14 @@ pub struct Column {
 }
 
 impl Column {
-    /// From observations in any order; those off the grid's instants are dropped and counted.
+    /// From observations in any order; those off the grid's instants or beyond `f32` are dropped and counted.
     ///
-    /// Returns the column and how many observations did not fall on an instant of the grid.
+    /// Returns the column and how many observations were dropped.
     #[must_use]
     pub fn new(grid: TimeGrid, observations: &[Observation]) -> (Self, usize) {
         let mut on_grid: Vec<(u32, Time, f32)> = observations
             .iter()
+            .filter(|o| (o.value as f32).is_finite())
             .filter_map(|o| {
                 Some((
                     u32::try_from(grid.slot(o.valid_time)?).ok()?,
@@ -57,14 +58,31 @@ impl Column {
         self.grid
     }
 
+    /// Whether it has no observation at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// The value for `slot` with the greatest `available_at` <= `at`; NaN when none was known.
+    ///
+    /// # Panics
+    /// When `slot` is not one of the grid.
     #[must_use]
     pub fn as_of(&self, slot: usize, at: Time) -> f32 {
         let (from, to) = (self.offsets[slot] as usize, self.offsets[slot + 1] as usize);
-        (from..to)
-            .rev()
-            .find(|&i| self.available[i] <= at)
-            .map_or(f32::NAN, |i| self.values[i])
+        let revisions = &self.available[from..to];
+        // Measurements have one revision or two, weather forecasts up to hundreds.
+        let known = match revisions {
+            [] => 0,
+            [only] => usize::from(*only <= at),
+            many => many.partition_point(|&available| available <= at),
+        };
+        if known == 0 {
+            f32::NAN
+        } else {
+            self.values[from + known - 1]
+        }
     }
 
     /// [`Column::as_of`] by instant; NaN off the grid.
