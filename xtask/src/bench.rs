@@ -45,10 +45,7 @@ pub fn run(name: Option<&str>) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout();
     let Some(name) = name else {
         if BENCHES.is_empty() {
-            writeln!(
-                out,
-                "There are no benchmarks yet; add one to BENCHES in xtask/src/bench.rs."
-            )?;
+            writeln!(out, "There are no benchmarks yet; add one to BENCHES in xtask/src/bench.rs.")?;
         }
         for bench in BENCHES {
             writeln!(out, "{:<16} {}", bench.name, bench.about)?;
@@ -131,10 +128,7 @@ fn machine() -> String {
         |output| String::from_utf8_lossy(output.stdout.trim_ascii()).into_owned(),
     );
     let memory = kibibytes >> 20;
-    format!(
-        "{processor}, {cores} cores, {memory} GiB, {}, {compiler}",
-        std::env::consts::OS
-    )
+    format!("{processor}, {cores} cores, {memory} GiB, {}, {compiler}", std::env::consts::OS)
 }
 
 #[cfg(test)]
@@ -142,22 +136,13 @@ mod tests {
     use super::*;
 
     fn row(what: &str, ours: f64, peer: Option<f64>) -> Row {
-        Row {
-            what: what.to_owned(),
-            unit: "ms".to_owned(),
-            ours,
-            peer,
-        }
+        Row { what: what.to_owned(), unit: "ms".to_owned(), ours, peer }
     }
 
     #[test]
     fn a_page_has_ours_the_peer_and_the_ratio() {
-        let text = page(
-            "serve",
-            "A forecast.",
-            "a box",
-            &[row("cached", 0.5, Some(2.0)), row("cold", 12.34, None)],
-        );
+        let text =
+            page("serve", "A forecast.", "a box", &[row("cached", 0.5, Some(2.0)), row("cold", 12.34, None)]);
         assert!(text.contains("| cached | ms | 0.500 | 2.00 | 0.250 |"), "{text}");
         assert!(text.contains("| cold | ms | 12.3 |  |  |"), "{text}");
         assert!(text.contains("cargo xtask bench serve"));
@@ -165,12 +150,7 @@ mod tests {
 
     #[test]
     fn figures_keep_three_digits() {
-        for (value, text) in [
-            (123_456.0, "123456"),
-            (0.001_234, "0.00123"),
-            (0.0, "0"),
-            (-9.876, "-9.88"),
-        ] {
+        for (value, text) in [(123_456.0, "123456"), (0.001_234, "0.00123"), (0.0, "0"), (-9.876, "-9.88")] {
             assert_eq!(figure(value), text);
         }
     }

@@ -33,12 +33,8 @@ struct Step {
     environment: &'static [(&'static str, &'static str)],
 }
 
-const FORMAT: Step = Step {
-    title: "format",
-    count: Count::One,
-    arguments: &["fmt", "--all", "--check"],
-    environment: &[],
-};
+const FORMAT: Step =
+    Step { title: "format", count: Count::One, arguments: &["fmt", "--all", "--check"], environment: &[] };
 const CLIPPY: Step = Step {
     title: "clippy, warnings denied",
     count: Count::One,
@@ -83,11 +79,7 @@ const DENY: Step = Step {
 pub fn run(quick: bool) -> anyhow::Result<ExitCode> {
     prepare()?;
     let mut steps = vec![FORMAT, CLIPPY];
-    steps.push(if has_command(&["nextest", "--version"]) {
-        NEXTEST
-    } else {
-        TESTS
-    });
+    steps.push(if has_command(&["nextest", "--version"]) { NEXTEST } else { TESTS });
     if quick {
         say("--quick: no documentation, no documentation tests, no check of dependencies");
     } else {
@@ -107,19 +99,11 @@ pub fn run(quick: bool) -> anyhow::Result<ExitCode> {
         sum.failed += tally.failed;
     }
     say(&format!("{} passed, {} failed", sum.passed, sum.failed));
-    Ok(if sum.failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if sum.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn perform(step: &Step) -> anyhow::Result<Tally> {
-    say(&format!(
-        "\n== {}: cargo {}",
-        step.title,
-        step.arguments.join(" ")
-    ));
+    say(&format!("\n== {}: cargo {}", step.title, step.arguments.join(" ")));
     let mut child = cargo(step.arguments)
         .envs(step.environment.iter().copied())
         .stdout(Stdio::piped())
@@ -138,10 +122,7 @@ fn perform(step: &Step) -> anyhow::Result<Tally> {
     let success = child.wait().context("lost the child process")?.success();
     let tests = found.into_inner().unwrap_or_default();
     let tally = settle(step.count, success, tests);
-    say(&format!(
-        "-- {}: {} passed, {} failed",
-        step.title, tally.passed, tally.failed
-    ));
+    say(&format!("-- {}: {} passed, {} failed", step.title, tally.passed, tally.failed));
     Ok(tally)
 }
 
@@ -151,10 +132,7 @@ fn settle(count: Count, success: bool, tests: Tally) -> Tally {
         (Count::One, true) => Tally { passed: 1, failed: 0 },
         (Count::One, false) => Tally { passed: 0, failed: 1 },
         (Count::Tests, true) => tests,
-        (Count::Tests, false) => Tally {
-            failed: tests.failed.max(1),
-            ..tests
-        },
+        (Count::Tests, false) => Tally { failed: tests.failed.max(1), ..tests },
     }
 }
 
@@ -183,10 +161,7 @@ fn read_sum(line: &str) -> Option<Tally> {
         return None;
     };
     let mut tally = Tally::default();
-    let words: Vec<&str> = sums
-        .split([' ', ',', ';', '(', ')'])
-        .filter(|w| !w.is_empty())
-        .collect();
+    let words: Vec<&str> = sums.split([' ', ',', ';', '(', ')']).filter(|w| !w.is_empty()).collect();
     for pair in words.windows(2) {
         let Ok(number) = pair[0].parse::<u64>() else {
             continue;
@@ -205,35 +180,22 @@ fn read_sum(line: &str) -> Option<Tally> {
 fn prepare() -> anyhow::Result<()> {
     for (component, probe) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
         if !has_command(&[probe, "--version"]) {
-            say(&format!(
-                "{component} is missing: rustup component add {component}"
-            ));
-            let installed = Command::new("rustup")
-                .args(["component", "add", component])
-                .status();
+            say(&format!("{component} is missing: rustup component add {component}"));
+            let installed = Command::new("rustup").args(["component", "add", component]).status();
             anyhow::ensure!(
                 installed.is_ok_and(|status| status.success()),
                 "cannot install {component}; run: rustup component add {component}"
             );
         }
     }
-    if ["cc", "gcc", "clang"]
-        .iter()
-        .any(|compiler| answers(compiler, &["--version"]))
-    {
+    if ["cc", "gcc", "clang"].iter().any(|compiler| answers(compiler, &["--version"])) {
         return Ok(());
     }
     let line = "apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev";
     if answers("apt-get", &["--version"]) && is_root() {
         say(&format!("no C compiler: {line}"));
-        let installed = Command::new("sh")
-            .args(["-c", line])
-            .status()
-            .context("cannot start sh")?;
-        anyhow::ensure!(
-            installed.success(),
-            "the C compiler could not be installed; run as root: {line}"
-        );
+        let installed = Command::new("sh").args(["-c", line]).status().context("cannot start sh")?;
+        anyhow::ensure!(installed.success(), "the C compiler could not be installed; run as root: {line}");
         return Ok(());
     }
     anyhow::bail!("no C compiler (SQLite is compiled from C); run as root: {line}")
@@ -249,11 +211,7 @@ fn has_command(arguments: &[&str]) -> bool {
 }
 
 fn answers(program: impl AsRef<OsStr>, arguments: &[&str]) -> bool {
-    let status = Command::new(program)
-        .args(arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let status = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 
@@ -276,33 +234,19 @@ mod tests {
     #[test]
     fn reads_the_sums_of_cargo_test() {
         let line = "test result: FAILED. 41 passed; 2 failed; 0 ignored; 0 measured; 7 filtered out; finished in 0.50s";
-        assert_eq!(
-            read_sum(line),
-            Some(Tally {
-                passed: 41,
-                failed: 2
-            })
-        );
+        assert_eq!(read_sum(line), Some(Tally { passed: 41, failed: 2 }));
     }
 
     #[test]
     fn reads_the_sums_of_nextest() {
         for (line, passed, failed) in [
-            (
-                "     Summary [   0.812s] 12 tests run: 12 passed, 0 skipped",
-                12,
-                0,
-            ),
+            ("     Summary [   0.812s] 12 tests run: 12 passed, 0 skipped", 12, 0),
             (
                 "     Summary [   0.812s] 12 tests run: 9 passed (1 slow), 2 failed, 1 timed out, 3 skipped",
                 9,
                 3,
             ),
-            (
-                "     Summary [   0.812s] 3/9 tests run: 2 passed, 1 exec-failed, 0 skipped",
-                2,
-                1,
-            ),
+            ("     Summary [   0.812s] 3/9 tests run: 2 passed, 1 exec-failed, 0 skipped", 2, 1),
         ] {
             assert_eq!(read_sum(line), Some(Tally { passed, failed }), "{line}");
         }
@@ -325,10 +269,7 @@ mod tests {
     fn a_step_that_fails_counts_at_least_once() {
         let none = Tally::default();
         assert_eq!(settle(Count::Tests, false, none).failed, 1);
-        assert_eq!(
-            settle(Count::Tests, false, Tally { passed: 5, failed: 3 }).failed,
-            3
-        );
+        assert_eq!(settle(Count::Tests, false, Tally { passed: 5, failed: 3 }).failed, 3);
         assert_eq!(settle(Count::One, false, none), Tally { passed: 0, failed: 1 });
         assert_eq!(settle(Count::One, true, none), Tally { passed: 1, failed: 0 });
     }

@@ -7,25 +7,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("forewatt-domain", &[]),
     ("forewatt-model", &["forewatt-domain"]),
     ("forewatt-store", &["forewatt-domain"]),
-    (
-        "forewatt-service",
-        &["forewatt-domain", "forewatt-model", "forewatt-store"],
-    ),
+    ("forewatt-service", &["forewatt-domain", "forewatt-model", "forewatt-store"]),
     ("forewatt", &["forewatt-domain", "forewatt-service"]),
     ("xtask", &[]),
 ];
 
 /// Crates that read clocks, files or the network, which pure crates must not depend on.
-const IMPURE: &[&str] = &[
-    "tokio",
-    "reqwest",
-    "sqlx",
-    "object_store",
-    "axum",
-    "hyper",
-    "async-std",
-    "chrono",
-];
+const IMPURE: &[&str] = &["tokio", "reqwest", "sqlx", "object_store", "axum", "hyper", "async-std", "chrono"];
 
 /// Crates that compute the same from the same.
 pub(crate) const PURE: &[&str] = &["domain", "model"];
@@ -38,15 +26,10 @@ pub fn check_manifest(file: &str, text: &str) -> Vec<Violation> {
         return findings.done();
     };
     let Some((_, allowed)) = ARROWS.iter().find(|(crate_name, _)| *crate_name == name) else {
-        findings.add(
-            1,
-            format!("`{name}` is not in the arrow table of xtask/src/tidy/manifest.rs"),
-        );
+        findings.add(1, format!("`{name}` is not in the arrow table of xtask/src/tidy/manifest.rs"));
         return findings.done();
     };
-    let pure = PURE
-        .iter()
-        .any(|short| name.strip_prefix("forewatt-") == Some(short));
+    let pure = PURE.iter().any(|short| name.strip_prefix("forewatt-") == Some(short));
     for (line, dependency) in dependencies(text) {
         if dependency.starts_with("forewatt") && !allowed.contains(&dependency.as_str()) {
             findings.add(
@@ -55,10 +38,7 @@ pub fn check_manifest(file: &str, text: &str) -> Vec<Violation> {
             );
         }
         if pure && IMPURE.contains(&dependency.as_str()) {
-            findings.add(
-                line,
-                format!("`{name}` is pure and must not depend on `{dependency}`"),
-            );
+            findings.add(line, format!("`{name}` is pure and must not depend on `{dependency}`"));
         }
     }
     findings.done()
@@ -94,15 +74,9 @@ fn dependencies(text: &str) -> Vec<(usize, String)> {
             }
             continue;
         }
-        let key = line
-            .split(['=', '.', ' '])
-            .next()
-            .unwrap_or_default()
-            .trim_matches('"');
+        let key = line.split(['=', '.', ' ']).next().unwrap_or_default().trim_matches('"');
         if in_section && !key.is_empty() && !key.starts_with('#') {
-            let real = line
-                .split_once("package = \"")
-                .and_then(|(_, rest)| rest.split('"').next());
+            let real = line.split_once("package = \"").and_then(|(_, rest)| rest.split('"').next());
             found.push((index + 1, real.unwrap_or(key).to_owned()));
         }
     }
@@ -136,14 +110,8 @@ mod tests {
 
     #[test]
     fn a_pure_crate_names_no_impure_one() {
-        assert_eq!(
-            count("forewatt-model", "[dependencies]\ntokio.workspace = true\n"),
-            1
-        );
-        assert_eq!(
-            count("forewatt-store", "[dependencies]\ntokio.workspace = true\n"),
-            0
-        );
+        assert_eq!(count("forewatt-model", "[dependencies]\ntokio.workspace = true\n"), 1);
+        assert_eq!(count("forewatt-store", "[dependencies]\ntokio.workspace = true\n"), 0);
     }
 
     #[test]

@@ -2,10 +2,7 @@
 
 /// Replaces comments and the insides of string and character literals by spaces; lines stay where they are.
 pub(crate) fn mask(source: &str) -> String {
-    let mut masker = Masker {
-        rest: source,
-        out: String::with_capacity(source.len()),
-    };
+    let mut masker = Masker { rest: source, out: String::with_capacity(source.len()) };
     while !masker.rest.is_empty() {
         masker.step();
     }
@@ -19,11 +16,7 @@ struct Masker<'a> {
 
 impl Masker<'_> {
     fn step(&mut self) {
-        let after_word = self
-            .out
-            .chars()
-            .next_back()
-            .is_some_and(|c| c.is_alphanumeric() || c == '_');
+        let after_word = self.out.chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_');
         if self.rest.starts_with("//") {
             let length = self.rest.find('\n').unwrap_or(self.rest.len());
             self.blank(length);
@@ -43,8 +36,7 @@ impl Masker<'_> {
 
     fn blank(&mut self, length: usize) {
         let (gone, rest) = self.rest.split_at(length);
-        self.out
-            .extend(gone.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+        self.out.extend(gone.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
         self.rest = rest;
     }
 }
@@ -67,18 +59,14 @@ fn block_comment(text: &str) -> usize {
 
 /// The length of `r"..."`, `br#"..."#` and their like, when the text starts with one.
 fn raw_string(text: &str) -> Option<usize> {
-    let start = text
-        .find('r')
-        .filter(|&at| at == 0 || matches!(&text[..at], "b" | "c"))?;
+    let start = text.find('r').filter(|&at| at == 0 || matches!(&text[..at], "b" | "c"))?;
     let hashes = text[start + 1..].bytes().take_while(|&byte| byte == b'#').count();
     let open = start + 1 + hashes;
     if text.as_bytes().get(open) != Some(&b'"') {
         return None;
     }
     let close = format!("\"{}", "#".repeat(hashes));
-    let length = text[open + 1..]
-        .find(&close)
-        .map_or(text.len(), |at| open + 1 + at + close.len());
+    let length = text[open + 1..].find(&close).map_or(text.len(), |at| open + 1 + at + close.len());
     Some(length)
 }
 
@@ -104,10 +92,7 @@ fn character(text: &str) -> Option<usize> {
         let close = text.get(3..)?.find('\'')?; // after the quote, the backslash and what it escapes
         return Some(3 + close + 1);
     }
-    inside
-        .next()
-        .filter(|&(_, c)| c == '\'')
-        .map(|(at, _)| 1 + at + 1)
+    inside.next().filter(|&(_, c)| c == '\'').map(|(at, _)| 1 + at + 1)
 }
 
 #[cfg(test)]

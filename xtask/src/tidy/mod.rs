@@ -6,11 +6,13 @@ use std::process::Command;
 
 use anyhow::Context;
 
+mod docs;
 mod manifest;
 mod mask;
 mod rust;
 mod text;
 
+pub use docs::{Known, check_document};
 pub use manifest::check_manifest;
 pub use rust::check_rust;
 pub use text::check_text;
@@ -43,18 +45,11 @@ pub(crate) struct Findings<'a> {
 
 impl<'a> Findings<'a> {
     pub(crate) fn new(file: &'a str) -> Self {
-        Self {
-            file,
-            found: Vec::new(),
-        }
+        Self { file, found: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, line: usize, what: impl Into<String>) {
-        self.found.push(Violation {
-            file: self.file.to_owned(),
-            line,
-            what: what.into(),
-        });
+        self.found.push(Violation { file: self.file.to_owned(), line, what: what.into() });
     }
 
     pub(crate) fn done(self) -> Vec<Violation> {
@@ -67,10 +62,7 @@ impl<'a> Findings<'a> {
 pub fn check_file(file: &str, bytes: &[u8]) -> Vec<Violation> {
     let mut findings = Findings::new(file);
     if bytes.len() > FILE_MAX_BYTES {
-        let what = format!(
-            "{} bytes; tracked files have at most {FILE_MAX_BYTES}",
-            bytes.len()
-        );
+        let what = format!("{} bytes; tracked files have at most {FILE_MAX_BYTES}", bytes.len());
         findings.add(0, what);
     }
     let mut all = findings.done();
@@ -93,11 +85,20 @@ pub fn check_file(file: &str, bytes: &[u8]) -> Vec<Violation> {
 /// When the files cannot be listed or read.
 pub fn check(root: &Path) -> anyhow::Result<Vec<Violation>> {
     let mut all = Vec::new();
+    let (mut known, mut documents) = (Known::default(), Vec::new());
     for file in files(root)? {
         let Ok(bytes) = std::fs::read(root.join(&file)) else {
             continue; // deleted but still listed, or a link to nowhere
         };
-        all.extend(check_file(&file.to_string_lossy().replace('\\', "/"), &bytes));
+        let file = file.to_string_lossy().replace('\\', "/");
+        all.extend(check_file(&file, &bytes));
+        known.learn(&file, &bytes);
+        if file.ends_with(".md") {
+            documents.push((file, String::from_utf8_lossy(&bytes).into_owned()));
+        }
+    }
+    for (file, text) in &documents {
+        all.extend(check_document(file, text, &known));
     }
     Ok(all)
 }
@@ -111,13 +112,8 @@ fn files(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if let Ok(output) = listed
         && output.status.success()
     {
-        let names = output
-            .stdout
-            .split(|&byte| byte == 0)
-            .filter(|name| !name.is_empty());
-        return Ok(names
-            .map(|name| PathBuf::from(String::from_utf8_lossy(name).into_owned()))
-            .collect());
+        let names = output.stdout.split(|&byte| byte == 0).filter(|name| !name.is_empty());
+        return Ok(names.map(|name| PathBuf::from(String::from_utf8_lossy(name).into_owned())).collect());
     }
     let mut found = Vec::new();
     walk(root, Path::new(""), &mut found)?;
@@ -130,10 +126,7 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<
         let entry = entry?;
         let path = folder.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            if !["target", ".git", "forewatt-data"]
-                .iter()
-                .any(|skipped| path == Path::new(skipped))
-            {
+            if !["target", ".git", "forewatt-data"].iter().any(|skipped| path == Path::new(skipped)) {
                 walk(root, &path, found)?;
             }
         } else {

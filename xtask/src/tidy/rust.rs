@@ -29,24 +29,15 @@ pub fn check_rust(file: &str, text: &str) -> Vec<Violation> {
     let mut findings = Findings::new(file);
     let lines = text.lines().count();
     if lines > FILE_MAX_LINES {
-        findings.add(
-            lines,
-            format!("{lines} lines; a file has at most {FILE_MAX_LINES}: split it by noun"),
-        );
+        findings.add(lines, format!("{lines} lines; a file has at most {FILE_MAX_LINES}: split it by noun"));
     }
     if !text.starts_with("//! ") {
-        findings.add(
-            1,
-            "the first line must say in one `//!` sentence what the file is for",
-        );
+        findings.add(1, "the first line must say in one `//!` sentence what the file is for");
     }
     let code = mask(text);
     check_functions(&code, &mut findings);
     check_shortcuts(&code, &mut findings);
-    if PURE
-        .iter()
-        .any(|name| file.starts_with(&format!("crates/{name}/")))
-    {
+    if PURE.iter().any(|name| file.starts_with(&format!("crates/{name}/"))) {
         check_purity(&code, &mut findings);
     }
     findings.done()
@@ -91,20 +82,15 @@ fn check_purity(code: &str, findings: &mut Findings) {
     let compact = squeeze(code);
     for &(word, what) in IMPURE {
         for at in words(&compact.text, word) {
-            findings.add(
-                compact.line(at),
-                format!("`{word}`: domain and model are pure and may not use {what}"),
-            );
+            findings
+                .add(compact.line(at), format!("`{word}`: domain and model are pure and may not use {what}"));
         }
     }
     for (at, opening) in compact.text.match_indices("std::{") {
         let inside = braces(&compact.text[at + opening.len() - 1..]).unwrap_or_default();
         for room in ["env", "fs", "net", "process"] {
             if words(inside, room).next().is_some() {
-                findings.add(
-                    compact.line(at),
-                    format!("`std::{room}`: domain and model are pure"),
-                );
+                findings.add(compact.line(at), format!("`std::{room}`: domain and model are pure"));
             }
         }
     }
@@ -167,10 +153,7 @@ impl Squeezed {
 
 /// Drops white space except between two words.
 fn squeeze(code: &str) -> Squeezed {
-    let mut squeezed = Squeezed {
-        text: String::with_capacity(code.len()),
-        lines: Vec::new(),
-    };
+    let mut squeezed = Squeezed { text: String::with_capacity(code.len()), lines: Vec::new() };
     let part = |c: char| c.is_alphanumeric() || c == '_';
     let (mut line, mut space) = (1, false);
     for c in code.chars() {
@@ -217,19 +200,12 @@ mod tests {
     #[test]
     fn a_long_function_is_found_at_its_line() {
         let function = |lines: usize| {
-            format!(
-                "impl X {{\n    fn a(&self) -> [u8; 3] {{\n{}    }}\n}}\n",
-                "x();\n".repeat(lines)
-            )
+            format!("impl X {{\n    fn a(&self) -> [u8; 3] {{\n{}    }}\n}}\n", "x();\n".repeat(lines))
         };
         assert_eq!(found("a.rs", &function(FUNCTION_MAX_LINES - 2)), [""; 0]);
         let long = found("a.rs", &function(FUNCTION_MAX_LINES - 1));
         assert_eq!(long.len(), 1);
-        assert!(
-            long[0].starts_with("a.rs:3: a function of 71 lines"),
-            "{}",
-            long[0]
-        );
+        assert!(long[0].starts_with("a.rs:3: a function of 71 lines"), "{}", long[0]);
     }
 
     #[test]
@@ -237,13 +213,7 @@ mod tests {
         let comments = "// x\n\n".repeat(100);
         assert_eq!(found("a.rs", &format!("fn a() {{\n{comments}}}\n")), [""; 0]);
         let declared = "trait T {\n    fn a(&self);\n}\ntype F = fn(u8) -> u8;\n";
-        assert_eq!(
-            found(
-                "a.rs",
-                &format!("{declared}struct S {{\n{}}}\n", "a: u8,\n".repeat(90))
-            ),
-            [""; 0]
-        );
+        assert_eq!(found("a.rs", &format!("{declared}struct S {{\n{}}}\n", "a: u8,\n".repeat(90))), [""; 0]);
     }
 
     #[test]

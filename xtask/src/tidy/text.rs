@@ -30,10 +30,7 @@ pub fn check_text(file: &str, text: &str) -> Vec<Violation> {
     for (index, line) in text.lines().enumerate() {
         for path in MACHINE_PATHS {
             if starts_a_path(line, path) {
-                findings.add(
-                    index + 1,
-                    format!("`{path}` is a folder of one machine: use a relative path"),
-                );
+                findings.add(index + 1, format!("`{path}` is a folder of one machine: use a relative path"));
             }
         }
         for host in REGISTRY_HOSTS {
@@ -67,11 +64,7 @@ mod tests {
             assert_eq!(check_text("a.md", &format!("\"{folder}x\"")).len(), 1, "{folder}");
         }
         for host in REGISTRY_HOSTS {
-            assert_eq!(
-                check_text("a.toml", &format!("\n\nurl = https://{host}/x")).len(),
-                1,
-                "{host}"
-            );
+            assert_eq!(check_text("a.toml", &format!("\n\nurl = https://{host}/x")).len(), 1, "{host}");
         }
     }
 
@@ -79,9 +72,6 @@ mod tests {
     fn relative_paths_and_the_lock_file_pass() {
         let folder = MACHINE_PATHS[1];
         assert_eq!(check_text("a.md", &format!("the {}b{folder}x", "a")), []);
-        assert_eq!(
-            check_text("Cargo.lock", &format!("source = {}", REGISTRY_HOSTS[0])),
-            []
-        );
+        assert_eq!(check_text("Cargo.lock", &format!("source = {}", REGISTRY_HOSTS[0])), []);
     }
 }

@@ -58,56 +58,29 @@ pub fn read() -> anyhow::Result<Vec<SampleSeries>> {
         let parts = (1..=HOMES_COUNT)
             .map(|home| homes.column(&format!("{what}_{home:02}_w")))
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let total: Vec<f64> = (0..homes.times.len())
-            .map(|row| parts.iter().map(|part| part[row]).sum())
-            .collect();
+        let total: Vec<f64> =
+            (0..homes.times.len()).map(|row| parts.iter().map(|part| part[row]).sum()).collect();
         let parent = format!("district.{what}");
-        all.push(measured(
-            describe(&parent, kind, "kW", None)?,
-            &homes.times,
-            &total,
-            1000.0,
-        ));
+        all.push(measured(describe(&parent, kind, "kW", None)?, &homes.times, &total, 1000.0));
         for (index, part) in parts.iter().enumerate() {
-            let series = describe(
-                &format!("home-{:02}.{what}", index + 1),
-                kind,
-                "kW",
-                Some(&parent),
-            )?;
+            let series = describe(&format!("home-{:02}.{what}", index + 1), kind, "kW", Some(&parent))?;
             all.push(measured(series, &homes.times, part, 1000.0));
         }
     }
     for (name, column, kind, unit) in [
-        (
-            "weather.temperature",
-            "temperature_c",
-            SeriesKind::Temperature,
-            "degC",
-        ),
+        ("weather.temperature", "temperature_c", SeriesKind::Temperature, "degC"),
         ("weather.humidity", "humidity_pct", SeriesKind::Weather, "%"),
         ("weather.direct", "direct_w_per_m2", SeriesKind::Weather, "W/m2"),
         ("weather.diffuse", "diffuse_w_per_m2", SeriesKind::Weather, "W/m2"),
     ] {
         let series = describe(name, kind, unit, None)?;
-        all.push(SampleSeries {
-            series,
-            observations: vintages(&weather.times, weather.column(column)?),
-        });
+        all.push(SampleSeries { series, observations: vintages(&weather.times, weather.column(column)?) });
     }
     let price = describe("price", SeriesKind::Price, "USD/kWh", None)?;
     let observations = tariff(&homes.times, homes.column("price_usd_per_kwh")?);
-    all.push(SampleSeries {
-        series: price,
-        observations,
-    });
+    all.push(SampleSeries { series: price, observations });
     let carbon = describe("carbon", SeriesKind::Other, "kg/kWh", None)?;
-    all.push(measured(
-        carbon,
-        &homes.times,
-        homes.column("carbon_kg_per_kwh")?,
-        1.0,
-    ));
+    all.push(measured(carbon, &homes.times, homes.column("carbon_kg_per_kwh")?, 1.0));
     Ok(all)
 }
 
@@ -127,10 +100,7 @@ fn describe(name: &str, kind: SeriesKind, unit: &str, parent: Option<&str>) -> a
 /// Values known when their hour is over; `scale` of the column's units make one of the series' units.
 fn measured(series: Series, times: &[Time], values: &[f64], scale: f64) -> SampleSeries {
     let seen = |(&time, &value): (&Time, &f64)| known(time, 1, value / scale);
-    SampleSeries {
-        series,
-        observations: times.iter().zip(values).map(seen).collect(),
-    }
+    SampleSeries { series, observations: times.iter().zip(values).map(seen).collect() }
 }
 
 /// The source's predicted columns repeat the measurement to come and start over at the year's end, so the
@@ -142,10 +112,7 @@ fn vintages(times: &[Time], values: &[f64]) -> Vec<Observation> {
         return observations;
     };
     for step in 0..end + WEATHER_AHEAD_HOURS[0].unsigned_abs() as usize {
-        let time = times
-            .get(step)
-            .copied()
-            .unwrap_or_else(|| hours_after(first, step as i64));
+        let time = times.get(step).copied().unwrap_or_else(|| hours_after(first, step as i64));
         let value = values[step % end];
         for ahead in WEATHER_AHEAD_HOURS {
             // A vintage is issued by a row of the file, and the file has no rows before or after the year.
@@ -163,24 +130,14 @@ fn vintages(times: &[Time], values: &[f64]) -> Vec<Observation> {
 
 /// A published tariff: known a day ahead, a day beyond the data's end included.
 fn tariff(times: &[Time], values: &[f64]) -> Vec<Observation> {
-    let tail = times
-        .len()
-        .saturating_sub(PRICE_AHEAD_HOURS.unsigned_abs() as usize);
-    let next_day = times[tail..]
-        .iter()
-        .map(|&time| hours_after(time, PRICE_AHEAD_HOURS));
+    let tail = times.len().saturating_sub(PRICE_AHEAD_HOURS.unsigned_abs() as usize);
+    let next_day = times[tail..].iter().map(|&time| hours_after(time, PRICE_AHEAD_HOURS));
     let all = times.iter().copied().chain(next_day);
-    all.zip(values.iter().cycle())
-        .map(|(time, &value)| known(time, -PRICE_AHEAD_HOURS, value))
-        .collect()
+    all.zip(values.iter().cycle()).map(|(time, &value)| known(time, -PRICE_AHEAD_HOURS, value)).collect()
 }
 
 fn known(valid_time: Time, after_hours: i64, value: f64) -> Observation {
-    Observation {
-        valid_time,
-        available_at: hours_after(valid_time, after_hours),
-        value,
-    }
+    Observation { valid_time, available_at: hours_after(valid_time, after_hours), value }
 }
 
 fn hours_after(time: Time, hours: i64) -> Time {
@@ -211,19 +168,8 @@ impl Table {
         time: impl Fn(&str) -> anyhow::Result<Option<Time>>,
     ) -> anyhow::Result<Self> {
         let mut reader = csv::Reader::from_reader(GzDecoder::new(bytes).take(TEXT_MAX_BYTES));
-        let names: Vec<String> = reader
-            .headers()
-            .context(file)?
-            .iter()
-            .skip(1)
-            .map(str::to_owned)
-            .collect();
-        let mut table = Self {
-            file,
-            times: Vec::new(),
-            columns: vec![Vec::new(); names.len()],
-            names,
-        };
+        let names: Vec<String> = reader.headers().context(file)?.iter().skip(1).map(str::to_owned).collect();
+        let mut table = Self { file, times: Vec::new(), columns: vec![Vec::new(); names.len()], names };
         let mut row = csv::StringRecord::new();
         while reader.read_record(&mut row).context(file)? {
             let line = row.position().map_or(0, csv::Position::line);
@@ -233,10 +179,7 @@ impl Table {
             };
             table.times.push(instant);
             for (column, text) in table.columns.iter_mut().zip(row.iter().skip(1)) {
-                column.push(
-                    text.parse()
-                        .with_context(|| format!("{file} line {line}: `{text}`"))?,
-                );
+                column.push(text.parse().with_context(|| format!("{file} line {line}: `{text}`"))?);
             }
         }
         Ok(table)
@@ -245,10 +188,7 @@ impl Table {
     fn column(&self, name: &str) -> anyhow::Result<&[f64]> {
         match self.names.iter().position(|n| n == name) {
             Some(index) => Ok(&self.columns[index]),
-            None => bail!(
-                "{} has no column `{name}`; make it again with data/reduce.py",
-                self.file
-            ),
+            None => bail!("{} has no column `{name}`; make it again with data/reduce.py", self.file),
         }
     }
 }
