@@ -36,17 +36,13 @@ impl Artifacts {
         std::fs::create_dir_all(folder).map_err(|e| cannot(&e))?;
         let files = LocalFileSystem::new_with_prefix(folder).map_err(|e| cannot(&e))?;
         // With fsync, a version that is registered after its artifact was put never outlives it.
-        Ok(Self {
-            store: Arc::new(files.with_fsync(true)),
-        })
+        Ok(Self { store: Arc::new(files.with_fsync(true)) })
     }
 
     /// Artifacts that vanish with the last clone.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self {
-            store: Arc::new(InMemory::new()),
-        }
+        Self { store: Arc::new(InMemory::new()) }
     }
 
     /// Keeps bytes durably and returns their address. Putting again what is there mends it if it was damaged.
@@ -101,11 +97,7 @@ impl Artifacts {
     /// [`Error::NotFound`].
     pub async fn size(&self, address: &str) -> Result<u64> {
         check_address(address)?;
-        let meta = self
-            .store
-            .head(&key(address))
-            .await
-            .map_err(|e| failed(address, &e))?;
+        let meta = self.store.head(&key(address)).await.map_err(|e| failed(address, &e))?;
         Ok(meta.size)
     }
 }
@@ -116,10 +108,7 @@ fn check_address(address: &str) -> Result<()> {
     if address.len() == 64 && address.bytes().all(ok) {
         return Ok(());
     }
-    Err(Error::NotFound {
-        what: "artifact",
-        name: address.chars().take(80).collect(),
-    })
+    Err(Error::NotFound { what: "artifact", name: address.chars().take(80).collect() })
 }
 
 /// Two levels, so that no folder grows without bound.
@@ -129,12 +118,9 @@ fn key(address: &str) -> Key {
 
 fn failed(address: &str, error: &object_store::Error) -> Error {
     match error {
-        object_store::Error::NotFound { .. } => Error::NotFound {
-            what: "artifact",
-            name: address.to_owned(),
-        },
-        other => Error::Backend {
-            detail: format!("reading the artifact {address}: {other}"),
-        },
+        object_store::Error::NotFound { .. } => {
+            Error::NotFound { what: "artifact", name: address.to_owned() }
+        }
+        other => Error::Backend { detail: format!("reading the artifact {address}: {other}") },
     }
 }

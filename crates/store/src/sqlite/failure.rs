@@ -30,24 +30,20 @@ pub(super) fn from_sqlx(doing: &str, error: &sqlx::Error) -> Error {
                 "{doing}: every connection stayed in use; try again, or allow more connections or a longer wait"
             ),
         },
-        sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Error::Backend {
-            detail: format!("{doing}: the store was closed; restart forewatt ({error})"),
-        },
+        sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+            Error::Backend { detail: format!("{doing}: the store was closed; restart forewatt ({error})") }
+        }
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
             corrupt(format!("{doing}: a row does not decode ({error})"))
         }
-        other => Error::Backend {
-            detail: format!("{doing}: {other}"),
-        },
+        other => Error::Backend { detail: format!("{doing}: {other}") },
     }
 }
 
 fn from_sqlite(doing: &str, said: &dyn DatabaseError) -> Error {
     let code = said.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or(0);
     let message = said.message();
-    let cannot_write = |mend: &str| Error::CannotWrite {
-        detail: format!("{doing}: {message}; {mend}"),
-    };
+    let cannot_write = |mend: &str| Error::CannotWrite { detail: format!("{doing}: {message}; {mend}") };
     match code & 0xff {
         BUSY | LOCKED => Error::Busy {
             detail: format!(
@@ -68,19 +64,13 @@ fn from_sqlite(doing: &str, said: &dyn DatabaseError) -> Error {
         CORRUPT => corrupt(format!(
             "{doing}: {message}; keep a copy, then restore a backup or use sqlite3's `.recover`"
         )),
-        _ => Error::Backend {
-            detail: format!("{doing}: {message}"),
-        },
+        _ => Error::Backend { detail: format!("{doing}: {message}") },
     }
 }
 
 /// A stored thing that does not decode.
 pub(super) fn corrupt(detail: String) -> Error {
-    Error::Corrupt {
-        what: "database",
-        name: DATABASE_FILE.to_owned(),
-        detail,
-    }
+    Error::Corrupt { what: "database", name: DATABASE_FILE.to_owned(), detail }
 }
 
 /// Lets a row's decoder report a domain error through sqlx.
@@ -90,8 +80,5 @@ pub(super) fn undecodable(error: impl std::fmt::Display) -> sqlx::Error {
 
 /// There is no such series.
 pub(super) fn no_series(name: &forewatt_domain::SeriesName) -> Error {
-    Error::NotFound {
-        what: "series",
-        name: name.to_string(),
-    }
+    Error::NotFound { what: "series", name: name.to_string() }
 }

@@ -26,7 +26,7 @@ macro_rules! select_points {
         )
     };
 }
-const BY_START: &str = select_points!(
+pub(super) const BY_START: &str = select_points!(
     "FROM forecast f JOIN forecast_point p ON p.forecast_id = f.id WHERE f.id = (\
      SELECT id FROM forecast WHERE forecast_start = ?2 \
      AND series_id = (SELECT id FROM series WHERE name = ?1) ORDER BY issued_at DESC, id DESC LIMIT 1) \
@@ -53,11 +53,9 @@ macro_rules! newest_for_each_valid_time {
         )
     };
 }
-const AS_OF: &str = newest_for_each_valid_time!(
-    "issued_at <= ?4",
-    "issued_at DESC, forecast_start DESC, forecast_id DESC"
-);
-const FIXED_LEAD: &str = newest_for_each_valid_time!(
+pub(super) const AS_OF: &str =
+    newest_for_each_valid_time!("issued_at <= ?4", "issued_at DESC, forecast_start DESC, forecast_id DESC");
+pub(super) const FIXED_LEAD: &str = newest_for_each_valid_time!(
     "forecast_start <= t - ?4",
     "forecast_start DESC, issued_at DESC, forecast_id DESC"
 );
@@ -68,9 +66,7 @@ impl ForecastStore for Sqlite {
         let doing = "keeping a forecast";
         let mut transaction = self.begin_write(doing).await?;
         let series = id_of(&mut transaction, &forecast.series, doing).await?;
-        let id = insert(&mut transaction, series, forecast)
-            .await
-            .map_err(when(doing))?;
+        let id = insert(&mut transaction, series, forecast).await.map_err(when(doing))?;
         let Some(id) = id else {
             return Ok(()); // it is there already, and an issued forecast never changes
         };
@@ -104,14 +100,9 @@ impl ForecastStore for Sqlite {
             ForecastQuery::AsOf { at, from, to } => {
                 ask(AS_OF).bind(from.micros()).bind(to.micros()).bind(at.micros())
             }
-            ForecastQuery::FixedLead {
-                lead_micros,
-                from,
-                to,
-            } => ask(FIXED_LEAD)
-                .bind(from.micros())
-                .bind(to.micros())
-                .bind(lead_micros),
+            ForecastQuery::FixedLead { lead_micros, from, to } => {
+                ask(FIXED_LEAD).bind(from.micros()).bind(to.micros()).bind(lead_micros)
+            }
         };
         let points = bound
             .bind(limit)
@@ -128,20 +119,13 @@ impl ForecastStore for Sqlite {
 
 fn check(forecast: &Forecast) -> Result<()> {
     let refuse = |detail: String| {
-        Err(Error::Invalid {
-            what: "forecast of",
-            name: forecast.series.to_string(),
-            detail,
-        })
+        Err(Error::Invalid { what: "forecast of", name: forecast.series.to_string(), detail })
     };
     if let Err(error) = forecast.check() {
         return refuse(error.to_string());
     }
     if !forecast.quality.is_finite() {
-        return refuse(format!(
-            "its quality is {}; give a number from 0 to 1",
-            forecast.quality
-        ));
+        return refuse(format!("its quality is {}; give a number from 0 to 1", forecast.quality));
     }
     let rises = |w: &[forewatt_domain::ForecastPoint]| w[0].valid_time < w[1].valid_time;
     match forecast.points.windows(2).find(|w| !rises(w)) {
@@ -195,9 +179,6 @@ fn from_blob(bytes: &[u8]) -> sqlx::Result<Vec<f64>> {
     if rest.is_empty() {
         Ok(values.iter().map(|v| f64::from_le_bytes(*v)).collect())
     } else {
-        Err(undecodable(format!(
-            "{} bytes are not a list of doubles",
-            bytes.len()
-        )))
+        Err(undecodable(format!("{} bytes are not a list of doubles", bytes.len())))
     }
 }

@@ -45,12 +45,7 @@ pub struct SqliteOptions {
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self {
-            read_connections: 4,
-            busy_timeout_ms: 5_000,
-            acquire_timeout_ms: 30_000,
-            cache_kib: 16_384,
-        }
+        Self { read_connections: 4, busy_timeout_ms: 5_000, acquire_timeout_ms: 30_000, cache_kib: 16_384 }
     }
 }
 
@@ -90,23 +85,18 @@ impl Sqlite {
             .synchronous(SqliteSynchronous::Full)
             // Pages, 16 MiB: bulk writes would otherwise copy the log back into the database every 4 MiB.
             .pragma("wal_autocheckpoint", "4096")
+            // Bytes: after a very large write the log gives its room back.
+            .pragma("journal_size_limit", "67108864")
             .optimize_on_close(true, 400);
         let read = connect.pragma("query_only", "ON");
         let opening = format!("opening {}", file.display());
-        let writer = pool(&options, 1)
-            .connect_with(write)
-            .await
-            .map_err(when(&opening))?;
+        let writer = pool(&options, 1).connect_with(write).await.map_err(when(&opening))?;
         migrate(&writer, &opening).await?;
         let readers = pool(&options, options.read_connections.max(1))
             .connect_with(read)
             .await
             .map_err(when(&opening))?;
-        Ok(Self {
-            writer,
-            readers,
-            artifacts,
-        })
+        Ok(Self { writer, readers, artifacts })
     }
 
     /// A store that vanishes with its last clone: for tests and trials.
@@ -118,16 +108,9 @@ impl Sqlite {
         let connect = connect_options(&options).in_memory(true).filename(":memory:");
         // An in-memory database belongs to its connection: readers and writer share the only one.
         let opening = "opening a database in memory";
-        let only = pool(&options, 1)
-            .connect_with(connect)
-            .await
-            .map_err(when(opening))?;
+        let only = pool(&options, 1).connect_with(connect).await.map_err(when(opening))?;
         migrate(&only, opening).await?;
-        Ok(Self {
-            writer: only.clone(),
-            readers: only,
-            artifacts: Artifacts::in_memory(),
-        })
+        Ok(Self { writer: only.clone(), readers: only, artifacts: Artifacts::in_memory() })
     }
 
     /// Asks the database for a row, for health checks.
@@ -151,10 +134,7 @@ impl Sqlite {
 
     /// A transaction that holds the write lock from its start, so it can never fail halfway for want of it.
     async fn begin_write(&self, doing: &str) -> Result<Transaction<'static, Driver>> {
-        self.writer
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(when(doing))
+        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(when(doing))
     }
 }
 
@@ -183,18 +163,14 @@ fn pool(options: &SqliteOptions, connections: u32) -> SqlitePoolOptions {
 /// Brings the schema up to date, or refuses one from the future.
 async fn migrate(writer: &SqlitePool, opening: &str) -> Result<()> {
     let mut outcome = MIGRATIONS.run(writer).await;
-    if matches!(
-        outcome,
-        Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))
-    ) {
+    if matches!(outcome, Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))) {
         // Two processes may open a new store at once and the loser finds tables made: the second look sees why.
         outcome = MIGRATIONS.run(writer).await;
     }
     outcome.map_err(|error| match error {
-        MigrateError::VersionMissing(found) => Error::NewerSchema {
-            found,
-            known: MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0),
-        },
+        MigrateError::VersionMissing(found) => {
+            Error::NewerSchema { found, known: MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0) }
+        }
         MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => failure::from_sqlx(opening, &e),
         other => Error::Backend {
             detail: format!("{opening}: the schema cannot be brought up to date: {other}; restore a backup"),

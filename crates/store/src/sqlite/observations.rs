@@ -1,6 +1,5 @@
 //! Observations in SQLite: bulk writes in one transaction, as-of reads in one range of the key.
 
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use forewatt_domain::{Observation, SeriesName, Time};
@@ -21,10 +20,10 @@ const ROWS_PER_STATEMENT: usize = 1_000;
 
 /// `max()` makes SQLite take the bare column `value` from the row that holds the maximum
 /// (<https://www.sqlite.org/lang_select.html#bareagg>), and the key delivers the groups in order.
-const AS_OF: &str = "SELECT valid_time, max(available_at), value FROM observation \
+pub(super) const AS_OF: &str = "SELECT valid_time, max(available_at), value FROM observation \
                      WHERE series_id = (SELECT id FROM series WHERE name = ?1) \
                      AND valid_time >= ?2 AND valid_time < ?3 AND available_at <= ?4 GROUP BY valid_time";
-const REVISIONS: &str = "SELECT valid_time, available_at, value FROM observation \
+pub(super) const REVISIONS: &str = "SELECT valid_time, available_at, value FROM observation \
                          WHERE series_id = (SELECT id FROM series WHERE name = ?1) \
                          AND valid_time >= ?2 AND valid_time < ?3 ORDER BY valid_time, available_at";
 /// The least and greatest of old and new; `min(a, b)` is NULL when one is, hence the `coalesce`.
@@ -36,30 +35,25 @@ const UPDATE_STATE: &str = "UPDATE series SET revision = revision + 1, observati
 static INSERT_FULL: LazyLock<String> = LazyLock::new(|| insert_sql(ROWS_PER_STATEMENT));
 static COMPARE_FULL: LazyLock<String> = LazyLock::new(|| compare_sql(ROWS_PER_STATEMENT));
 
+/// `rows` times `row`, with commas. Parameters go unnumbered: SQLite looks up the name of a numbered one in a list,
+/// which makes binding thousands of them quadratic.
+fn rows_sql(before: &str, row: impl Fn(usize) -> String, rows: usize, after: &str) -> String {
+    let list: Vec<String> = (0..rows).map(row).collect();
+    format!("{before}{}{after}", list.join(","))
+}
+
 /// Keeps what is there: the first value written under a key stays.
 fn insert_sql(rows: usize) -> String {
-    let mut sql = "INSERT INTO observation (series_id, valid_time, available_at, value) VALUES ".to_owned();
-    for row in 0..rows {
-        let (comma, first) = (if row == 0 { "" } else { "," }, 3 * row + 2);
-        // Writing to a String cannot fail.
-        let _ = write!(sql, "{comma}(?1,?{first},?{},?{})", first + 1, first + 2);
-    }
-    sql.push_str(" ON CONFLICT DO NOTHING");
-    sql
+    let before = "INSERT INTO observation (series_id, valid_time, available_at, value) VALUES ";
+    rows_sql(before, |_| "(?,?,?,?)".to_owned(), rows, " ON CONFLICT DO NOTHING")
 }
 
 /// Which of the given rows (counted from 0) have another value than the stored one.
 fn compare_sql(rows: usize) -> String {
-    let mut sql = "WITH given (k, v, a, x) AS (VALUES ".to_owned();
-    for row in 0..rows {
-        let (comma, first) = (if row == 0 { "" } else { "," }, 3 * row + 2);
-        let _ = write!(sql, "{comma}({row},?{first},?{},?{})", first + 1, first + 2);
-    }
-    sql.push_str(
-        ") SELECT k FROM given CROSS JOIN observation \
-         WHERE series_id = ?1 AND valid_time = v AND available_at = a AND value IS NOT x",
-    );
-    sql
+    let before = "WITH given (k, s, v, a, x) AS (VALUES ";
+    let after = ") SELECT k FROM given CROSS JOIN observation \
+                 WHERE series_id = s AND valid_time = v AND available_at = a AND value IS NOT x";
+    rows_sql(before, |k| format!("({k},?,?,?,?)"), rows, after)
 }
 
 impl ObservationStore for Sqlite {
@@ -76,11 +70,7 @@ impl ObservationStore for Sqlite {
         let mut stored = 0;
         let mut conflicts = Vec::new();
         for chunk in order.chunks(ROWS_PER_STATEMENT) {
-            let rows = Rows {
-                id,
-                observations,
-                chunk,
-            };
+            let rows = Rows { id, observations, chunk };
             let new = rows.insert(&mut transaction).await.map_err(when(doing))?;
             stored += new;
             if new < chunk.len() as u64 {
@@ -89,9 +79,7 @@ impl ObservationStore for Sqlite {
             }
         }
         if stored > 0 {
-            update_state(&mut transaction, id, stored, observations)
-                .await
-                .map_err(when(doing))?;
+            update_state(&mut transaction, id, stored, observations).await.map_err(when(doing))?;
         }
         transaction.commit().await.map_err(when(doing))?;
         conflicts.sort_unstable();
@@ -111,8 +99,7 @@ impl ObservationStore for Sqlite {
             .bind(range.from.micros())
             .bind(range.to.micros())
             .bind(at.micros());
-        self.read(range, query, "reading observations as of an instant")
-            .await
+        self.read(range, query, "reading observations as of an instant").await
     }
 
     async fn read_revisions(&self, range: &ObservationRange) -> Result<Vec<Observation>> {
@@ -151,13 +138,7 @@ impl Sqlite {
 
 /// What can never be stored is refused before anything is.
 fn check(series: &SeriesName, observations: &[Observation]) -> Result<()> {
-    let refuse = |detail| {
-        Err(Error::Invalid {
-            what: "observations of",
-            name: series.to_string(),
-            detail,
-        })
-    };
+    let refuse = |detail| Err(Error::Invalid { what: "observations of", name: series.to_string(), detail });
     if observations.len() > WRITE_MAX_OBSERVATIONS {
         let count = observations.len();
         return refuse(format!(
@@ -217,13 +198,13 @@ impl Rows<'_> {
         let mut query = if self.chunk.len() == ROWS_PER_STATEMENT {
             sqlx::query(AssertSqlSafe(full.as_str()))
         } else {
-            // Only numbered parameters are formatted into the text.
+            // The text holds nothing but numbers of our own and parameters.
             sqlx::query(AssertSqlSafe(sql(self.chunk.len()))).persistent(false)
         };
-        query = query.bind(self.id);
         for &i in self.chunk {
             let seen = &self.observations[i];
             query = query
+                .bind(self.id)
                 .bind(seen.valid_time.micros())
                 .bind(seen.available_at.micros())
                 .bind(seen.value);

@@ -18,9 +18,7 @@ const LATEST: &str = "SELECT checked_at, revision, score, findings FROM quality 
 
 impl QualityStore for Sqlite {
     async fn put_quality(&self, record: &QualityRecord) -> Result<()> {
-        let revision = i64::try_from(record.revision)
-            .ok()
-            .filter(|_| record.score.is_finite());
+        let revision = i64::try_from(record.revision).ok().filter(|_| record.score.is_finite());
         let Some(revision) = revision else {
             return Err(Error::Invalid {
                 what: "quality of",

@@ -41,13 +41,9 @@ impl SeriesStore for Sqlite {
             Some((same, _)) if same == *series => return Ok(()),
             Some((old, state)) => {
                 check_resolution(series, &old, &state)?;
-                write(UPDATE, series, now, &mut transaction)
-                    .await
-                    .map_err(when(doing))?;
+                write(UPDATE, series, now, &mut transaction).await.map_err(when(doing))?;
             }
-            None => write(INSERT, series, now, &mut transaction)
-                .await
-                .map_err(when(doing))?,
+            None => write(INSERT, series, now, &mut transaction).await.map_err(when(doing))?,
         }
         transaction.commit().await.map_err(when(doing))
     }
@@ -145,10 +141,7 @@ fn decode(row: &SqliteRow) -> sqlx::Result<(Series, SeriesState)> {
         time_zone: parse(row, 4)?,
         location,
         holiday_region: row.try_get(7)?,
-        parent: parent
-            .map(SeriesName::try_from)
-            .transpose()
-            .map_err(undecodable)?,
+        parent: parent.map(SeriesName::try_from).transpose().map_err(undecodable)?,
     };
     let state = SeriesState {
         revision: count(row, 9)?,

@@ -127,15 +127,9 @@ impl VersionStore for Sqlite {
         if previous == Some(version) {
             return Ok(()); // a retried move is one move
         }
-        let query = sqlx::query(SET_ALIAS)
-            .bind(series_id)
-            .bind(alias.as_str())
-            .bind(version);
+        let query = sqlx::query(SET_ALIAS).bind(series_id).bind(alias.as_str()).bind(version);
         query.execute(&mut *transaction).await.map_err(when(doing))?;
-        let query = sqlx::query(KEEP_MOVE)
-            .bind(series_id)
-            .bind(alias.as_str())
-            .bind(version);
+        let query = sqlx::query(KEEP_MOVE).bind(series_id).bind(alias.as_str()).bind(version);
         let query = query.bind(previous).bind(now.micros()).bind(reason);
         query.execute(&mut *transaction).await.map_err(when(doing))?;
         transaction.commit().await.map_err(when(doing))
@@ -187,10 +181,7 @@ async fn find(connection: &mut SqliteConnection, id: &VersionId, doing: &str) ->
         .fetch_optional(connection)
         .await
         .map_err(when(doing))?
-        .ok_or_else(|| Error::NotFound {
-            what: "model version",
-            name: id.to_string(),
-        })
+        .ok_or_else(|| Error::NotFound { what: "model version", name: id.to_string() })
 }
 
 async fn insert(
