@@ -131,7 +131,9 @@ async fn every_range_is_a_range_of_an_index() {
         for step in &plan {
             // The walk over valid times scans its own result, one row a valid time; nothing else may be scanned.
             let scans = step.starts_with("SCAN") && step != "SCAN valid";
-            assert!(!scans && !step.contains("TEMP B-TREE"), "{sql}\n{plan:#?}");
+            // Ties of one issue time may be sorted: there is at most one a model version.
+            let sorts = step.contains("TEMP B-TREE") && !step.ends_with("FOR LAST TERM OF ORDER BY");
+            assert!(!scans && !sorts, "{sql}\n{plan:#?}");
         }
         assert!(plan.iter().any(|step| step.contains("SEARCH")), "{plan:#?}");
     }
