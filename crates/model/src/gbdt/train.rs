@@ -1,0 +1,322 @@
+//! The training loop: four trees at a time, early stopping on held-out forecast starts, the final forest.
+
+use forewatt_domain::QuantileLevels;
+use rayon::prelude::*;
+
+use super::Params;
+use super::binning::Binned;
+use super::grow::{Task, Tree, Workspace, grow};
+use super::leaves::{Residuals, append, weights};
+use super::levels::{knots, quantile};
+use super::predict::{Forest, MeanRule, Stored, leaf};
+use super::random::Random;
+use crate::matrix::{FeatureMatrix, TrainingSet};
+
+/// Trees grown from the same predictions; fixed, so that the result does not depend on the number of threads.
+const AT_ONCE: usize = 4;
+/// With fewer days than this, rows are drawn into the bag one by one.
+const MIN_DAYS: usize = 30;
+/// With fewer held-out rows than this, the loss on them would choose the number of trees by luck.
+const MIN_HELD_OUT: usize = 40;
+/// Rows whose residuals correct the mean.
+const MEAN_ROWS: usize = 10_000;
+
+/// Learns a forest; the rows have been checked.
+pub(super) fn train(params: &Params, data: &TrainingSet, levels: &QuantileLevels) -> Forest {
+    let levels = levels.as_slice().to_vec();
+    let knots = knots(&levels);
+    let (center, scale) = standard(&data.target);
+    let target: Vec<f32> = data.target.iter().map(|&y| ((f64::from(y) - center) / scale) as f32).collect();
+    let binned = Binned::new(&data.features);
+    let trainer = Trainer {
+        params,
+        levels: knots.iter().map(|&k| levels[k]).collect(),
+        units: bag_units(&data.features),
+        target,
+        binned,
+    };
+    let grown = trainer.grow_best(&data.features);
+    let mut stored = Stored::new(levels, knots, trainer.binned.features.clone(), (center, scale));
+    stored.start = grown.start;
+    for (tree, values) in &grown.trees {
+        stored.push(tree, values);
+    }
+    let mut forest = Forest::new(stored);
+    forest.set_mean(mean_rule(&forest, &data.features, &trainer.target));
+    forest
+}
+
+/// The median of the targets and a scale: the mean absolute deviation from it; 1 when all are equal.
+fn standard(target: &[f32]) -> (f64, f64) {
+    let center = f64::from(quantile(&mut target.to_vec(), 0.5));
+    let deviation: f64 = target.iter().map(|&y| (f64::from(y) - center).abs()).sum();
+    let scale = deviation / target.len() as f64;
+    (center, if scale > 0.0 { scale } else { 1.0 })
+}
+
+/// The unit by which each row is drawn into the bag: its local day, since the hours of a day err together and would
+/// make out-of-bag residuals look too small.
+fn bag_units(features: &FeatureMatrix) -> Vec<u32> {
+    let mut days: Vec<i32> = features.keys.iter().map(|key| key.local_day).collect();
+    days.sort_unstable();
+    days.dedup();
+    if days.len() < MIN_DAYS {
+        return (0..features.rows() as u32).collect();
+    }
+    let unit = |day: i32| days.binary_search(&day).unwrap_or(0) as u32;
+    features.keys.iter().map(|key| unit(key.local_day)).collect()
+}
+
+/// Rows to learn from and rows held out: those of the last forecast starts.
+fn hold_out(features: &FeatureMatrix, share: f64) -> (Vec<u32>, Vec<u32>) {
+    let mut origins: Vec<_> = features.keys.iter().map(|key| key.origin).collect();
+    origins.sort_unstable();
+    origins.dedup();
+    let kept = origins.len() - (origins.len() as f64 * share) as usize;
+    let first_held = origins.get(kept.max(1)).copied();
+    let rows = 0..features.rows() as u32;
+    rows.partition(|&row| first_held.is_none_or(|first| features.keys[row as usize].origin < first))
+}
+
+/// Trees with their leaf values.
+struct Grown {
+    start: Vec<f32>,
+    trees: Vec<(Tree, Vec<f32>)>,
+}
+
+struct Trainer<'a> {
+    params: &'a Params,
+    /// The levels learned.
+    levels: Vec<f64>,
+    /// The bag unit of every row.
+    units: Vec<u32>,
+    /// Standardised.
+    target: Vec<f32>,
+    binned: Binned,
+}
+
+/// What one of the trees grown at once works with.
+#[derive(Default)]
+struct Slot {
+    work: Workspace,
+    outside: Vec<u32>,
+    /// The leaf of every row.
+    leaf_of: Vec<u16>,
+    buffer: Vec<f32>,
+}
+
+impl Trainer<'_> {
+    /// Finds the number of trees on held-out rows, and grows them from all.
+    fn grow_best(&self, features: &FeatureMatrix) -> Grown {
+        let all = || (0..features.rows() as u32).collect::<Vec<u32>>();
+        let (rows, held_out) = hold_out(features, self.params.held_out_share);
+        if held_out.len() < MIN_HELD_OUT {
+            return self.grow(&all(), &[], self.params.trees);
+        }
+        let grown = self.grow(&rows, &held_out, self.params.trees);
+        if self.params.refit {
+            let trees = grown.trees.len();
+            drop(grown);
+            return self.grow(&all(), &[], trees);
+        }
+        grown
+    }
+
+    /// Grows trees from `rows` until the loss on `held_out` stops falling; with none held out, all the trees.
+    fn grow(&self, rows: &[u32], held_out: &[u32], trees: usize) -> Grown {
+        let levels = self.levels.len();
+        let of = |level: &f64| {
+            let mut targets: Vec<f32> = rows.iter().map(|&row| self.target[row as usize]).collect();
+            quantile(&mut targets, *level)
+        };
+        let start: Vec<f32> = self.levels.iter().map(of).collect();
+        let mut predicted = start.repeat(self.binned.rows);
+        let mut grown = Vec::with_capacity(trees);
+        let mut slots: Vec<Slot> = (0..AT_ONCE).map(|_| Slot::default()).collect();
+        let mut cycle = Cycle::new(self.params.seed, levels);
+        let mut best = (self.loss(held_out, &predicted), 0);
+        while grown.len() < trees {
+            let owns: Vec<usize> = (0..AT_ONCE).map(|_| cycle.next()).collect();
+            let first = grown.len();
+            let mut batch: Vec<(Tree, Vec<f32>)> = slots
+                .par_iter_mut()
+                .zip(&owns)
+                .enumerate()
+                .map(|(i, (slot, &own))| self.one_tree(slot, (rows, held_out), &predicted, own, first + i))
+                .collect();
+            batch.truncate(trees - first);
+            self.add(&mut predicted, &batch, &slots);
+            grown.append(&mut batch);
+            if !held_out.is_empty() {
+                let loss = self.loss(held_out, &predicted);
+                if loss < best.0 {
+                    best = (loss, grown.len());
+                } else if grown.len() >= best.1 + self.params.patience {
+                    break;
+                }
+            }
+        }
+        if !held_out.is_empty() {
+            grown.truncate(best.1);
+        }
+        Grown { start, trees: grown }
+    }
+
+    /// Grows one tree for the level `own` and sets its leaves for all levels.
+    fn one_tree(
+        &self,
+        slot: &mut Slot,
+        (rows, held_out): (&[u32], &[u32]),
+        predicted: &[f32],
+        own: usize,
+        number: usize,
+    ) -> (Tree, Vec<f32>) {
+        let levels = self.levels.len();
+        let mut random = Random::new(self.params.seed, number as u64 + 1);
+        let bag: Vec<bool> = (0..self.binned.rows).map(|_| random.chance(self.params.bag_share)).collect();
+        slot.work.rows.clear();
+        slot.outside.clear();
+        for &row in rows {
+            let at = row as usize;
+            if bag[self.units[at] as usize] {
+                let above = predicted[at * levels + own] > self.target[at];
+                slot.work.rows.push(row << 1 | u32::from(above));
+            } else {
+                slot.outside.push(row);
+            }
+        }
+        let task = Task {
+            binned: &self.binned,
+            features: &self.draw_features(&mut random),
+            max_leaves: self.params.leaves,
+            leaf_rows: u32::try_from(self.params.leaf_rows).unwrap_or(u32::MAX),
+        };
+        let (tree, ranges) = grow(&task, &mut slot.work);
+        slot.leaf_of.resize(self.binned.rows, 0);
+        for (leaf, &(from, to)) in ranges.iter().enumerate() {
+            for entry in &slot.work.rows[from..to] {
+                slot.leaf_of[(entry >> 1) as usize] = leaf as u16;
+            }
+        }
+        for &row in slot.outside.iter().chain(held_out) {
+            let reached = leaf(&tree.nodes, |feature| self.binned.code(row as usize, feature));
+            slot.leaf_of[row as usize] = reached as u16;
+        }
+        let values = self.leaf_values(slot, &ranges, predicted, own);
+        (tree, values)
+    }
+
+    fn draw_features(&self, random: &mut Random) -> Vec<usize> {
+        let mut features: Vec<usize> = (0..self.binned.features.len()).collect();
+        let count = (features.len() as f64 * self.params.feature_share).ceil() as usize;
+        random.shuffle(&mut features);
+        features.truncate(count);
+        features.sort_unstable();
+        features
+    }
+
+    fn leaf_values(
+        &self,
+        slot: &mut Slot,
+        ranges: &[(usize, usize)],
+        predicted: &[f32],
+        own: usize,
+    ) -> Vec<f32> {
+        let mut steps = weights(&self.levels, own, self.params.level_decay);
+        steps.iter_mut().for_each(|w| *w *= self.params.learning_rate);
+        let residuals = Residuals { target: &self.target, predicted, levels: &self.levels };
+        // Stable, so that rows keep their order within a leaf.
+        let leaf_of = &slot.leaf_of;
+        slot.outside.sort_by_key(|&row| leaf_of[row as usize]);
+        let mut values = Vec::with_capacity(ranges.len() * self.levels.len());
+        let mut outside: &[u32] = &slot.outside;
+        for (leaf, &(from, to)) in ranges.iter().enumerate() {
+            let here = outside.partition_point(|&row| usize::from(leaf_of[row as usize]) <= leaf);
+            let (own_rows, others) = outside.split_at(here);
+            outside = others;
+            let inside: Vec<u32> = slot.work.rows[from..to].iter().map(|entry| entry >> 1).collect();
+            append(&residuals, (own_rows, &inside), &steps, &mut slot.buffer, &mut values);
+        }
+        values
+    }
+
+    /// Adds a batch of trees to all predictions.
+    fn add(&self, predicted: &mut [f32], batch: &[(Tree, Vec<f32>)], slots: &[Slot]) {
+        const ROWS: usize = 4096;
+        let levels = self.levels.len();
+        let chunks = predicted.par_chunks_mut(ROWS * levels).enumerate();
+        chunks.for_each(|(chunk, predicted)| {
+            for ((_, values), slot) in batch.iter().zip(slots) {
+                let leaves = slot.leaf_of[chunk * ROWS..].iter();
+                for (row, &leaf) in predicted.chunks_exact_mut(levels).zip(leaves) {
+                    let steps = &values[usize::from(leaf) * levels..][..levels];
+                    row.iter_mut().zip(steps).for_each(|(sum, step)| *sum += step);
+                }
+            }
+        });
+    }
+
+    /// The pinball loss of rows, summed over levels.
+    fn loss(&self, rows: &[u32], predicted: &[f32]) -> f64 {
+        let levels = self.levels.len();
+        let of_row = |&row: &u32| {
+            let row = row as usize;
+            let values = &predicted[row * levels..(row + 1) * levels];
+            let pinball = |(&level, &value): (&f64, &f32)| {
+                let error = f64::from(self.target[row]) - f64::from(value);
+                (level * error).max((level - 1.0) * error)
+            };
+            self.levels.iter().zip(values).map(pinball).sum::<f64>()
+        };
+        rows.iter().map(of_row).sum()
+    }
+}
+
+/// The levels in a random order, then in another, without end.
+struct Cycle {
+    order: Vec<usize>,
+    at: usize,
+    random: Random,
+}
+
+impl Cycle {
+    fn new(seed: u64, levels: usize) -> Self {
+        Self { order: (0..levels).collect(), at: levels, random: Random::new(seed, 0) }
+    }
+
+    fn next(&mut self) -> usize {
+        if self.at == self.order.len() {
+            self.random.shuffle(&mut self.order);
+            self.at = 0;
+        }
+        self.at += 1;
+        self.order[self.at - 1]
+    }
+}
+
+/// Makes the mean of the forecasts' means that of the targets.
+///
+/// The quantiles say nothing of the tails beyond them. A correction in proportion to the spread lets it vanish where
+/// the forecast is certain (solar at night), which a constant would not.
+fn mean_rule(forest: &Forest, features: &FeatureMatrix, target: &[f32]) -> MeanRule {
+    let knots = forest.knots();
+    let Ok(columns) = forest.columns(features) else {
+        return MeanRule::default(); // impossible: the forest was grown from these features
+    };
+    let stride = features.rows().div_ceil(MEAN_ROWS);
+    let rows: Vec<usize> = (0..features.rows()).step_by(stride).collect();
+    let one = |&row: &usize| {
+        let mut values = vec![0.0; knots];
+        forest.knot_values(features, &columns, row, &mut values);
+        let spread = f64::from(values[knots - 1]) - f64::from(values[0]);
+        (f64::from(target[row]) - f64::from(forest.mean(&values)), spread)
+    };
+    let found: Vec<(f64, f64)> = rows.par_iter().map(one).collect();
+    let (residual, spread) = found.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    if knots == 1 {
+        let shift = (residual / rows.len() as f64) as f32;
+        return MeanRule { spread: 0.0, shift };
+    }
+    let share = if spread > 0.0 { residual / spread } else { 0.0 };
+    MeanRule { spread: share.clamp(-0.5, 0.5) as f32, shift: 0.0 }
+}
