@@ -66,7 +66,7 @@ pub async fn revisions_are_kept<H: Harness>(harness: H) {
 pub async fn conflicts_keep_the_old_value<H: Harness>(harness: H) {
     let (store, name) = with_series(&harness, "load").await;
     store.write_observations(&name, &[seen(1, 1, 1.0), seen(2, 2, 2.0)]).await.unwrap();
-    let given = [seen(3, 3, 3.0), seen(2, 2, 2.5), seen(1, 1, 1.0)];
+    let given = [seen(3, 3, 3.0), seen(2, 2, 2.5), seen(1, 1, 1.0), seen(1, 1, -1.0)];
     let outcome = store.write_observations(&name, &given).await.unwrap();
     let expected = WriteOutcome { stored: 1, unchanged: 1, conflicts: vec![1], conflict_count: 1 };
     assert_eq!(outcome, expected);
