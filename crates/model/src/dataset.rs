@@ -25,31 +25,17 @@ impl Column {
             .iter()
             .filter(|o| (o.value as f32).is_finite())
             .filter_map(|o| {
-                Some((
-                    u32::try_from(grid.slot(o.valid_time)?).ok()?,
-                    o.available_at,
-                    o.value as f32,
-                ))
+                Some((u32::try_from(grid.slot(o.valid_time)?).ok()?, o.available_at, o.value as f32))
             })
             .collect();
         on_grid.sort_by_key(|&(slot, available, _)| (slot, available)); // stable: the later of equals stays last
         let mut offsets = vec![0_u32; grid.len + 1];
-        on_grid
-            .iter()
-            .for_each(|&(slot, _, _)| offsets[slot as usize + 1] += 1);
+        on_grid.iter().for_each(|&(slot, _, _)| offsets[slot as usize + 1] += 1);
         (0..grid.len).for_each(|i| offsets[i + 1] += offsets[i]);
         let off_grid = observations.len() - on_grid.len();
         let available = on_grid.iter().map(|&(_, available, _)| available).collect();
         let values = on_grid.iter().map(|&(_, _, value)| value).collect();
-        (
-            Self {
-                grid,
-                offsets,
-                available,
-                values,
-            },
-            off_grid,
-        )
+        (Self { grid, offsets, available, values }, off_grid)
     }
 
     /// The grid.
@@ -78,19 +64,13 @@ impl Column {
             [only] => usize::from(*only <= at),
             many => many.partition_point(|&available| available <= at),
         };
-        if known == 0 {
-            f32::NAN
-        } else {
-            self.values[from + known - 1]
-        }
+        if known == 0 { f32::NAN } else { self.values[from + known - 1] }
     }
 
     /// [`Column::as_of`] by instant; NaN off the grid.
     #[must_use]
     pub fn value_at(&self, valid_time: Time, at: Time) -> f32 {
-        self.grid
-            .slot(valid_time)
-            .map_or(f32::NAN, |slot| self.as_of(slot, at))
+        self.grid.slot(valid_time).map_or(f32::NAN, |slot| self.as_of(slot, at))
     }
 
     /// The greatest `available_at` <= `at` of all observations; `None` when nothing was known.

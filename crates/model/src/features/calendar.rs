@@ -33,6 +33,8 @@ const NAMES: [&str; 23] = [
     "lead_hours",
     "slot_of_day",
 ];
+/// Counted from Monday.
+const SATURDAY: usize = 5;
 const MICROS_PER_YEAR: f64 = 365.25 * 86_400e6;
 
 /// What a local date is to people; the same for all its slots.
@@ -63,9 +65,7 @@ impl Days {
     pub(super) fn new(spec: &FeatureSpec, first: i32, last: i32) -> Self {
         let region: Option<Region> = spec.holiday_region.as_deref().and_then(|r| r.parse().ok());
         let calendar = Calendar::new(region.as_ref(), date(first - 1).year(), date(last + 1).year());
-        let days = (first..=last.max(first))
-            .map(|day| Day::new(&calendar, day))
-            .collect();
+        let days = (first..=last.max(first)).map(|day| Day::new(&calendar, day)).collect();
         Self { first, days }
     }
 
@@ -85,14 +85,9 @@ impl Day {
         let today = date(day);
         let is_holiday = |day: i32| calendar.holiday(date(day)).is_some();
         let weekday = usize::from(today.weekday().to_monday_zero_offset().unsigned_abs());
-        let (holiday, bridge, weekend) = (
-            is_holiday(day),
-            calendar.is_bridge(today),
-            calendar.is_weekend(today),
-        );
-        let class = if holiday {
-            DayClass::Sunday
-        } else if weekend && weekday != 5 {
+        let (holiday, bridge, weekend) =
+            (is_holiday(day), calendar.is_bridge(today), calendar.is_weekend(today));
+        let class = if holiday || (weekend && weekday != SATURDAY) {
             DayClass::Sunday
         } else if weekend || bridge {
             DayClass::Saturday
@@ -117,12 +112,7 @@ impl Day {
 
 /// sin x, cos x, sin 2x, cos 2x.
 fn harmonics(sin: f64, cos: f64) -> [f32; 4] {
-    [
-        sin as f32,
-        cos as f32,
-        (2.0 * sin * cos) as f32,
-        (cos * cos - sin * sin) as f32,
-    ]
+    [sin as f32, cos as f32, (2.0 * sin * cos) as f32, (cos * cos - sin * sin) as f32]
 }
 
 pub(super) fn names(spec: &FeatureSpec, names: &mut Vec<String>) {
@@ -141,15 +131,9 @@ pub(super) fn row(spec: &FeatureSpec, row: &Row, cells: &mut Cells<'_>) {
     let (sin, cos) = (TAU * f64::from(row.local.second_of_day) / 86_400.0).sin_cos();
     harmonics(sin, cos).iter().for_each(|&v| cells.put(v));
     (0..7).for_each(|weekday| cells.put(flag(day.weekday == weekday)));
-    [
-        day.weekend,
-        day.holiday,
-        day.bridge,
-        day.before_holiday,
-        day.after_holiday,
-    ]
-    .iter()
-    .for_each(|&yes| cells.put(flag(yes)));
+    [day.weekend, day.holiday, day.bridge, day.before_holiday, day.after_holiday]
+        .iter()
+        .for_each(|&yes| cells.put(flag(yes)));
     day.season.iter().for_each(|&v| cells.put(v));
     cells.put((row.valid.micros_since(spec.epoch) as f64 / MICROS_PER_YEAR) as f32);
     cells.put((row.valid.micros_since(row.origin) as f64 / 3.6e9) as f32);

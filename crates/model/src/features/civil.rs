@@ -55,9 +55,7 @@ impl LocalTime {
     pub(super) fn offset(&self, second: i64) -> i64 {
         let next = self.changes.partition_point(|&(from, _)| from <= second);
         // The table has at least one entry.
-        self.changes
-            .get(next.saturating_sub(1))
-            .map_or(0, |&(_, offset)| i64::from(offset))
+        self.changes.get(next.saturating_sub(1)).map_or(0, |&(_, offset)| i64::from(offset))
     }
 
     /// The local date and clock at a UTC second.
@@ -103,12 +101,9 @@ mod tests {
         let zone: Zone = "Europe/Madrid".parse().unwrap();
         let at = |text: &str| text.parse::<Time>().unwrap();
         let local = LocalTime::new(&zone, at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"));
-        for start in [
-            "2026-03-28T23:00:00Z",
-            "2026-03-29T22:00:00Z",
-            "2026-10-24T22:00:00Z",
-            "2026-10-25T23:00:00Z",
-        ] {
+        for start in
+            ["2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"]
+        {
             let second = at(start).seconds();
             assert_eq!(local.day_start(local.local(second).day), second, "{start}");
             assert_eq!(local.local(second).second_of_day, 0);

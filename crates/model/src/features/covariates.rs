@@ -7,26 +7,14 @@ use super::spec::CovariateSpec;
 use super::weather::{Scale, degrees};
 use super::{Cells, Context, FeatureSpec, Origin, Row, View};
 
-const AHEAD: [&str; 7] = [
-    "",
-    ":before",
-    ":after",
-    ":day_mean",
-    ":day_before",
-    ":day_change",
-    ":week_before",
-];
+const AHEAD: [&str; 7] = ["", ":before", ":after", ":day_mean", ":day_before", ":day_change", ":week_before"];
 const TEMPERATURE: [&str; 3] = [":heating", ":cooling", ":mean_24h"];
 const PAST: [&str; 4] = [":last", ":lag_day_1", ":lag_week_1", ":mean_24h"];
 
 pub(super) fn names(spec: &FeatureSpec, names: &mut Vec<String>) {
     for covariate in &spec.covariates {
         let mut add = |suffixes: &[&str]| {
-            names.extend(
-                suffixes
-                    .iter()
-                    .map(|suffix| format!("cov:{}{suffix}", covariate.series)),
-            );
+            names.extend(suffixes.iter().map(|suffix| format!("cov:{}{suffix}", covariate.series)));
         };
         match (covariate.known_ahead, covariate.kind) {
             (true, SeriesKind::Temperature) => {
@@ -58,9 +46,7 @@ impl Known {
         if covariate.known_ahead {
             return Self::Ahead(Window::new(context, view, origin));
         }
-        let day = (1..=context.per_day)
-            .rev()
-            .map(|back| view.get(origin.index - back, origin.time));
+        let day = (1..=context.per_day).rev().map(|back| view.get(origin.index - back, origin.time));
         Self::Past {
             last: last_known(view, origin, 2 * context.per_day).map_or(f32::NAN, |(_, value)| value),
             mean_24h: mean(day),
@@ -98,18 +84,13 @@ impl Window {
 
     fn at(&self, index: i64) -> f32 {
         let place = usize::try_from(index - self.first).ok();
-        place
-            .and_then(|i| self.values.get(i))
-            .copied()
-            .unwrap_or(f32::NAN)
+        place.and_then(|i| self.values.get(i)).copied().unwrap_or(f32::NAN)
     }
 
     /// The mean of the known values from `from` to before `to`; NaN when there are none.
     fn mean(&self, from: i64, to: i64) -> f32 {
         let place = |index: i64| {
-            let i = usize::try_from(index - self.first)
-                .unwrap_or(0)
-                .min(self.values.len());
+            let i = usize::try_from(index - self.first).unwrap_or(0).min(self.values.len());
             self.sums[i] // one entry more than values
         };
         let (start, end) = (place(from), place(to));

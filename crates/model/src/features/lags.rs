@@ -10,13 +10,7 @@ pub(super) fn names(spec: &FeatureSpec, names: &mut Vec<String>) {
     names.extend((1..=spec.weeks()).map(|i| format!("lag_week_{i}")));
     names.extend((1..=spec.days()).map(|i| format!("lag_day_{i}")));
     names.extend(
-        [
-            "lag_day_1_before",
-            "lag_day_1_after",
-            "same_time_mean_7d",
-            "same_time_mean_4w",
-        ]
-        .map(String::from),
+        ["lag_day_1_before", "lag_day_1_after", "same_time_mean_7d", "same_time_mean_4w"].map(String::from),
     );
     if spec.recent {
         names.extend((1..=LAST).map(|i| format!("last_{i}")));
@@ -52,15 +46,7 @@ impl Recent {
         }
         let day = Summary::of((1..=per_day).rev().map(known));
         let week = Summary::of((1..=7 * per_day).rev().map(known));
-        let rest = [
-            day.mean,
-            day.std,
-            day.min,
-            day.max,
-            week.mean,
-            week.std,
-            day.mean - week.mean,
-        ];
+        let rest = [day.mean, day.std, day.min, day.max, week.mean, week.std, day.mean - week.mean];
         cells[LAST + 2..].copy_from_slice(&rest);
         Self(cells)
     }
@@ -97,12 +83,7 @@ impl Summary {
         if count == 0.0 {
             (mean, squares) = (f64::NAN, f64::NAN);
         }
-        Self {
-            mean: mean as f32,
-            std: (squares / count).sqrt() as f32,
-            min,
-            max,
-        }
+        Self { mean: mean as f32, std: (squares / count).sqrt() as f32, min, max }
     }
 }
 
@@ -110,14 +91,8 @@ impl Summary {
 pub(super) fn mean(values: impl Iterator<Item = f32>) -> f32 {
     let (count, sum) = values
         .filter(|v| !v.is_nan())
-        .fold((0.0_f64, 0.0_f64), |(count, sum), v| {
-            (count + 1.0, sum + f64::from(v))
-        });
-    if count == 0.0 {
-        f32::NAN
-    } else {
-        (sum / count) as f32
-    }
+        .fold((0.0_f64, 0.0_f64), |(count, sum), v| (count + 1.0, sum + f64::from(v)));
+    if count == 0.0 { f32::NAN } else { (sum / count) as f32 }
 }
 
 /// The fewest multiples of `period` days that lead from the row to an instant before its origin.
@@ -147,11 +122,7 @@ pub(super) fn row(context: &Context<'_>, recent: &Recent, row: &Row, cells: &mut
     let day = |j: usize| target.get(context.days_before(row, first_day + j as i64), row.origin);
     (0..spec.days()).for_each(|j| cells.put(day(j)));
     let before_origin = |index: i64| {
-        if index < row.origin_index {
-            target.get(index, row.origin)
-        } else {
-            f32::NAN
-        }
+        if index < row.origin_index { target.get(index, row.origin) } else { f32::NAN }
     };
     let yesterday = context.days_before(row, first_day);
     cells.put(before_origin(yesterday - 1));

@@ -8,19 +8,9 @@ use super::tests::{at, series};
 use super::*;
 use crate::dataset::CovariateColumn;
 
-const KINDS: [SeriesKind; 4] = [
-    SeriesKind::Load,
-    SeriesKind::Solar,
-    SeriesKind::Price,
-    SeriesKind::Wind,
-];
-const ZONES: [&str; 5] = [
-    "UTC",
-    "Europe/Madrid",
-    "Australia/Lord_Howe",
-    "Asia/Kathmandu",
-    "America/St_Johns",
-];
+const KINDS: [SeriesKind; 4] = [SeriesKind::Load, SeriesKind::Solar, SeriesKind::Price, SeriesKind::Wind];
+const ZONES: [&str; 5] =
+    ["UTC", "Europe/Madrid", "Australia/Lord_Howe", "Asia/Kathmandu", "America/St_Johns"];
 const STEPS: [&str; 3] = ["PT1H", "PT30M", "PT15M"];
 
 /// Observations of the target, a covariate known ahead and one of the past, with gaps and several vintages.
@@ -47,11 +37,7 @@ impl Case {
 
     fn grid(&self) -> TimeGrid {
         let step: forewatt_domain::Resolution = self.step.parse().unwrap();
-        TimeGrid {
-            start: self.start,
-            step,
-            len: Self::DAYS * step.steps_per_day(),
-        }
+        TimeGrid { start: self.start, step, len: Self::DAYS * step.steps_per_day() }
     }
 
     fn random(seed: u64) -> Self {
@@ -92,11 +78,7 @@ impl Case {
     fn dataset(&self, from: Time) -> Dataset {
         let grid = self.grid();
         let skipped = grid.times().take_while(|&t| t < from).count();
-        let grid = TimeGrid {
-            start: grid.time(skipped),
-            len: grid.len - skipped,
-            ..grid
-        };
+        let grid = TimeGrid { start: grid.time(skipped), len: grid.len - skipped, ..grid };
         let column = |i: usize| Column::new(grid, &self.columns[i]).0;
         let covariate = |name: &str, kind, known_ahead, i| CovariateColumn {
             series: series(name, kind, self.zone, self.step),

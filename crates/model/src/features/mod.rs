@@ -38,7 +38,8 @@ use rayon::prelude::*;
 use crate::dataset::{Column, Dataset};
 use crate::matrix::{FeatureMatrix, RowKey};
 
-pub use rows::{target, training_origins, training_set};
+pub(crate) use rows::{first_known, lattice};
+pub use rows::{target, training_begin, training_origins, training_set};
 pub use spec::{CovariateSpec, DAY_LAGS_MAX, FeatureSpec, WEEK_LAGS_MAX, history_needed};
 
 use calendar::{Day, Days};
@@ -71,20 +72,12 @@ pub fn build(dataset: &Dataset, spec: &FeatureSpec, origins: &[Time], horizon: H
     let mut origins = origins.to_vec();
     origins.sort_unstable();
     let Some(context) = Context::new(dataset, spec, &origins, horizon) else {
-        return FeatureMatrix {
-            names,
-            keys: Vec::new(),
-            values: Vec::new(),
-        };
+        return FeatureMatrix { names, keys: Vec::new(), values: Vec::new() };
     };
     let mut values = vec![f32::NAN; origins.len() * steps * columns];
     let keys = if origins.len() < PARALLEL_FROM {
         let chunks = values.chunks_mut(steps * columns);
-        origins
-            .iter()
-            .zip(chunks)
-            .flat_map(|(&origin, chunk)| context.fill(origin, columns, chunk))
-            .collect()
+        origins.iter().zip(chunks).flat_map(|(&origin, chunk)| context.fill(origin, columns, chunk)).collect()
     } else {
         let chunks = values.par_chunks_mut(steps * columns);
         let filled: Vec<Vec<RowKey>> = origins
@@ -111,10 +104,7 @@ impl<'a> View<'a> {
         let distance = |c: &Column| c.grid().start.micros_since(base.grid().start);
         // A column off the target's instants cannot be read: its values mean other periods.
         let column = column.filter(|c| c.grid().step == step && distance(c) % step.micros() == 0);
-        Self {
-            column,
-            shift: column.map_or(0, |c| distance(c) / step.micros()),
-        }
+        Self { column, shift: column.map_or(0, |c| distance(c) / step.micros()) }
     }
 
     /// The value as known at `at`.
@@ -188,17 +178,8 @@ impl<'a> Context<'a> {
         let end = last.plus_micros(grid.step.micros() * (horizon.steps() as i64 + 1)) + day + day;
         let local = LocalTime::new(&spec.zone, first - history_needed(spec, horizon) - day, end);
         let last_day = local.local(end.seconds()).day;
-        let find = |name| {
-            dataset
-                .covariates
-                .iter()
-                .find(|c| c.series.name == name)
-                .map(|c| &c.column)
-        };
-        let covariates = spec
-            .covariates
-            .iter()
-            .map(|c| View::new(find(c.series.clone()), &dataset.target));
+        let find = |name| dataset.covariates.iter().find(|c| c.series.name == name).map(|c| &c.column);
+        let covariates = spec.covariates.iter().map(|c| View::new(find(c.series.clone()), &dataset.target));
         Some(Self {
             spec,
             target: View::new(Some(&dataset.target), &dataset.target),
@@ -215,8 +196,7 @@ impl<'a> Context<'a> {
 
     /// The instant of an index.
     fn time(&self, index: i64) -> Time {
-        self.start
-            .plus_micros(index * i64::from(self.step_seconds) * 1_000_000)
+        self.start.plus_micros(index * i64::from(self.step_seconds) * 1_000_000)
     }
 
     /// The Unix second of an index.
@@ -271,9 +251,7 @@ impl<'a> Context<'a> {
         let recent = lags::Recent::new(self, &origin);
         let clearness = solar::Clearness::new(self, &origin);
         let pairs = self.spec.covariates.iter().zip(&self.covariates);
-        let known: Vec<_> = pairs
-            .map(|(c, view)| covariates::Known::new(self, c, view, &origin))
-            .collect();
+        let known: Vec<_> = pairs.map(|(c, view)| covariates::Known::new(self, c, view, &origin)).collect();
         let leads = 0..u32::try_from(self.steps).unwrap_or(0);
         let rows = leads.map(|lead| self.row(&origin, lead));
         rows.zip(values.chunks_mut(columns.max(1)))

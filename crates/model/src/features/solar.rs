@@ -34,11 +34,7 @@ pub(super) struct Sun {
 impl Site {
     pub(super) fn new(location: Location) -> Self {
         let (sin_latitude, cos_latitude) = location.latitude.to_radians().sin_cos();
-        Self {
-            sin_latitude,
-            cos_latitude,
-            longitude: location.longitude.to_radians(),
-        }
+        Self { sin_latitude, cos_latitude, longitude: location.longitude.to_radians() }
     }
 
     /// The mean over the period of `length` seconds that starts at the Unix time `start`.
@@ -59,10 +55,7 @@ impl Site {
             ghi += haurwitz(sine);
         }
         let mean = |sum: f64| (sum / f64::from(samples)) as f32;
-        Sun {
-            elevation_sin: mean(elevation),
-            clear_sky_ghi: mean(ghi),
-        }
+        Sun { elevation_sin: mean(elevation), clear_sky_ghi: mean(ghi) }
     }
 }
 
@@ -123,10 +116,7 @@ pub(super) struct Clearness {
 impl Clearness {
     pub(super) fn new(context: &Context<'_>, origin: &Origin) -> Self {
         let Some(site) = context.site.filter(|_| context.spec.kind == SeriesKind::Solar) else {
-            return Self {
-                day: f32::NAN,
-                week: f32::NAN,
-            };
+            return Self { day: f32::NAN, week: f32::NAN };
         };
         let (mut generated, mut clear) = (0.0_f64, 0.0_f64);
         let ratio =
@@ -143,10 +133,7 @@ impl Clearness {
                 day = ratio(generated, clear);
             }
         }
-        Self {
-            day,
-            week: ratio(generated, clear),
-        }
+        Self { day, week: ratio(generated, clear) }
     }
 }
 
@@ -161,11 +148,7 @@ pub(super) fn row(context: &Context<'_>, clearness: &Clearness, row: &Row, cells
         let value = context.target.get(lag, row.origin);
         cells.put(clearness.day);
         cells.put(clearness.week);
-        cells.put(if then > INDEX_ABOVE {
-            value / then
-        } else {
-            f32::NAN
-        });
+        cells.put(if then > INDEX_ABOVE { value / then } else { f32::NAN });
         cells.put(clearness.day * sun.clear_sky_ghi);
         cells.put(clearness.week * sun.clear_sky_ghi);
     }
@@ -198,10 +181,7 @@ mod tests {
         assert_eq!(night.clear_sky_ghi, 0.0);
         assert!(night.elevation_sin < 0.0);
         let dawn = at("2026-06-21T04:00:00Z");
-        assert!(
-            dawn.clear_sky_ghi > 0.0,
-            "the hour in which the sun rises has some light: {dawn:?}"
-        );
+        assert!(dawn.clear_sky_ghi > 0.0, "the hour in which the sun rises has some light: {dawn:?}");
     }
 
     #[test]
@@ -209,10 +189,7 @@ mod tests {
         let site = Site::new(Location::new(-37.8, 145.0).unwrap());
         let start = "2026-01-01T20:00:00Z".parse::<Time>().unwrap().seconds();
         let hour = site.over(start, 3600);
-        let quarters: f32 = (0..4)
-            .map(|i| site.over(start + 900 * i, 900).clear_sky_ghi)
-            .sum::<f32>()
-            / 4.0;
+        let quarters: f32 = (0..4).map(|i| site.over(start + 900 * i, 900).clear_sky_ghi).sum::<f32>() / 4.0;
         assert!((hour.clear_sky_ghi - quarters).abs() < 0.5);
     }
 }

@@ -102,12 +102,7 @@ impl CovariateSpec {
     /// A covariate as described by its series.
     #[must_use]
     pub fn of(series: &Series, known_ahead: bool) -> Self {
-        Self {
-            series: series.name.clone(),
-            kind: series.kind,
-            unit: series.unit.clone(),
-            known_ahead,
-        }
+        Self { series: series.name.clone(), kind: series.kind, unit: series.unit.clone(), known_ahead }
     }
 }
 

@@ -29,11 +29,7 @@ pub(super) fn column(grid: TimeGrid, delay: SignedDuration, value: impl Fn(usize
     let observations: Vec<Observation> = grid
         .times()
         .enumerate()
-        .map(|(i, valid_time)| Observation {
-            valid_time,
-            available_at: valid_time + delay,
-            value: value(i),
-        })
+        .map(|(i, valid_time)| Observation { valid_time, available_at: valid_time + delay, value: value(i) })
         .collect();
     Column::new(grid, &observations).0
 }
@@ -41,11 +37,7 @@ pub(super) fn column(grid: TimeGrid, delay: SignedDuration, value: impl Fn(usize
 /// A load whose value is its slot number, known when its period ends.
 pub(super) fn counting(start: &str, days: usize, zone: &str, step: &str) -> Dataset {
     let step_of: Resolution = step.parse().unwrap();
-    let grid = TimeGrid {
-        start: at(start),
-        step: step_of,
-        len: days * step_of.steps_per_day(),
-    };
+    let grid = TimeGrid { start: at(start), step: step_of, len: days * step_of.steps_per_day() };
     Dataset {
         series: series("load", SeriesKind::Load, zone, step),
         target: column(grid, step_of.duration(), |i| i as f64),
@@ -54,15 +46,8 @@ pub(super) fn counting(start: &str, days: usize, zone: &str, step: &str) -> Data
 }
 
 fn covariate(data: &mut Dataset, name: &str, kind: SeriesKind, known_ahead: bool, column: Column) {
-    let series = Series {
-        unit: "degC".to_owned(),
-        ..series(name, kind, "UTC", "PT1H")
-    };
-    data.covariates.push(CovariateColumn {
-        series,
-        known_ahead,
-        column,
-    });
+    let series = Series { unit: "degC".to_owned(), ..series(name, kind, "UTC", "PT1H") };
+    data.covariates.push(CovariateColumn { series, known_ahead, column });
 }
 
 fn hours(data: &Dataset, steps: u32) -> Horizon {
@@ -71,12 +56,7 @@ fn hours(data: &Dataset, steps: u32) -> Horizon {
 
 fn one(data: &Dataset, origin: &str, steps: u32) -> FeatureMatrix {
     let horizon = hours(data, steps);
-    build(
-        data,
-        &FeatureSpec::for_dataset(data, horizon),
-        &[at(origin)],
-        horizon,
-    )
+    build(data, &FeatureSpec::for_dataset(data, horizon), &[at(origin)], horizon)
 }
 
 /// The cell of a named column.
@@ -102,23 +82,14 @@ fn names_are_unique_and_every_row_is_full_width() {
         true,
         column(grid, SignedDuration::ZERO, |i| i as f64),
     );
-    covariate(
-        &mut data,
-        "p",
-        SeriesKind::Other,
-        false,
-        column(grid, SignedDuration::ZERO, |i| i as f64),
-    );
+    covariate(&mut data, "p", SeriesKind::Other, false, column(grid, SignedDuration::ZERO, |i| i as f64));
     let matrix = one(&data, "2026-02-10T00:00:00Z", 30);
     let unique: std::collections::BTreeSet<_> = matrix.names.iter().collect();
     assert_eq!(unique.len(), matrix.columns());
     assert_eq!((matrix.rows(), matrix.values.len()), (30, 30 * matrix.columns()));
     for (lead, key) in matrix.keys.iter().enumerate() {
         assert_eq!(key.lead as usize, lead);
-        assert_eq!(
-            key.valid_time,
-            at("2026-02-10T00:00:00Z") + SignedDuration::from_hours(lead as i64)
-        );
+        assert_eq!(key.valid_time, at("2026-02-10T00:00:00Z") + SignedDuration::from_hours(lead as i64));
     }
 }
 
@@ -127,52 +98,22 @@ fn lags_are_the_clock_times_before_the_origin() {
     let data = counting("2026-01-01T00:00:00Z", 90, "UTC", "PT1H");
     let matrix = one(&data, "2026-03-02T12:00:00Z", 30);
     // Lead 3 is 15:00 of the same day: yesterday's 15:00 is the newest before the origin.
-    assert_eq!(
-        cell(&matrix, 3, "lag_day_1"),
-        count(&data, "2026-03-01T15:00:00Z")
-    );
-    assert_eq!(
-        cell(&matrix, 3, "lag_day_7"),
-        count(&data, "2026-02-23T15:00:00Z")
-    );
-    assert_eq!(
-        cell(&matrix, 3, "lag_day_1_before"),
-        count(&data, "2026-03-01T14:00:00Z")
-    );
-    assert_eq!(
-        cell(&matrix, 3, "lag_day_1_after"),
-        count(&data, "2026-03-01T16:00:00Z")
-    );
-    assert_eq!(
-        cell(&matrix, 3, "lag_week_1"),
-        count(&data, "2026-02-23T15:00:00Z")
-    );
-    assert_eq!(
-        cell(&matrix, 3, "lag_week_4"),
-        count(&data, "2026-02-02T15:00:00Z")
-    );
+    assert_eq!(cell(&matrix, 3, "lag_day_1"), count(&data, "2026-03-01T15:00:00Z"));
+    assert_eq!(cell(&matrix, 3, "lag_day_7"), count(&data, "2026-02-23T15:00:00Z"));
+    assert_eq!(cell(&matrix, 3, "lag_day_1_before"), count(&data, "2026-03-01T14:00:00Z"));
+    assert_eq!(cell(&matrix, 3, "lag_day_1_after"), count(&data, "2026-03-01T16:00:00Z"));
+    assert_eq!(cell(&matrix, 3, "lag_week_1"), count(&data, "2026-02-23T15:00:00Z"));
+    assert_eq!(cell(&matrix, 3, "lag_week_4"), count(&data, "2026-02-02T15:00:00Z"));
     // Lead 12 is tomorrow's midnight: today's is known already.
-    assert_eq!(
-        cell(&matrix, 12, "lag_day_1"),
-        count(&data, "2026-03-02T00:00:00Z")
-    );
+    assert_eq!(cell(&matrix, 12, "lag_day_1"), count(&data, "2026-03-02T00:00:00Z"));
     // Lead 25 is tomorrow 13:00: today's lies ahead, so yesterday's it is.
-    assert_eq!(
-        cell(&matrix, 25, "lag_day_1"),
-        count(&data, "2026-03-01T13:00:00Z")
-    );
+    assert_eq!(cell(&matrix, 25, "lag_day_1"), count(&data, "2026-03-01T13:00:00Z"));
     // Tomorrow 11:00 has today's 11:00, whose later neighbour is the first period not known.
-    assert_eq!(
-        cell(&matrix, 23, "lag_day_1"),
-        count(&data, "2026-03-02T11:00:00Z")
-    );
+    assert_eq!(cell(&matrix, 23, "lag_day_1"), count(&data, "2026-03-02T11:00:00Z"));
     assert!(cell(&matrix, 23, "lag_day_1_after").is_nan());
     let lag = cell(&matrix, 3, "lag_day_1");
     assert_eq!(cell(&matrix, 3, "same_time_mean_7d"), lag - 3.0 * 24.0);
-    assert_eq!(
-        cell(&matrix, 3, "same_time_mean_4w"),
-        cell(&matrix, 3, "lag_week_1") - 1.5 * 168.0
-    );
+    assert_eq!(cell(&matrix, 3, "same_time_mean_4w"), cell(&matrix, 3, "lag_week_1") - 1.5 * 168.0);
 }
 
 #[test]
@@ -198,29 +139,22 @@ fn values_not_known_yet_or_never_are_looked_past() {
     let mut data = counting("2026-01-01T00:00:00Z", 90, "UTC", "PT1H");
     let gap = data.target.grid().slot(at("2026-02-23T15:00:00Z")).unwrap();
     // Everything arrives five hours after it started, and one value never does.
-    data.target = column(data.target.grid(), SignedDuration::from_hours(5), |i| {
-        if i == gap { f64::NAN } else { i as f64 }
-    });
+    data.target =
+        column(
+            data.target.grid(),
+            SignedDuration::from_hours(5),
+            |i| {
+                if i == gap { f64::NAN } else { i as f64 }
+            },
+        );
     let matrix = one(&data, "2026-03-02T12:00:00Z", 24);
     assert!(cell(&matrix, 0, "last_1").is_nan());
-    assert_eq!(
-        cell(&matrix, 0, "last_known"),
-        count(&data, "2026-03-02T07:00:00Z")
-    );
+    assert_eq!(cell(&matrix, 0, "last_known"), count(&data, "2026-03-02T07:00:00Z"));
     assert_eq!(cell(&matrix, 0, "last_known_age_hours"), 5.0);
-    assert_eq!(
-        cell(&matrix, 3, "lag_week_1"),
-        count(&data, "2026-02-16T15:00:00Z")
-    );
-    assert_eq!(
-        cell(&matrix, 3, "lag_week_4"),
-        count(&data, "2026-01-26T15:00:00Z")
-    );
+    assert_eq!(cell(&matrix, 3, "lag_week_1"), count(&data, "2026-02-16T15:00:00Z"));
+    assert_eq!(cell(&matrix, 3, "lag_week_4"), count(&data, "2026-01-26T15:00:00Z"));
     assert!(cell(&matrix, 3, "lag_day_7").is_nan());
-    assert!(
-        cell(&matrix, 23, "lag_day_1").is_nan(),
-        "11:00 is not known at 12:00"
-    );
+    assert!(cell(&matrix, 23, "lag_day_1").is_nan(), "11:00 is not known at 12:00");
 }
 
 #[test]
@@ -229,28 +163,13 @@ fn civil_lags_keep_the_clock_across_both_changes() {
     // 2026-03-29: clocks go from 02:00 to 03:00. 12:00 local is 10:00Z after and 11:00Z before.
     let spring = one(&data, "2026-03-29T22:00:00Z", 24);
     assert_eq!(spring.keys[12].slot_of_day, 12);
-    assert_eq!(
-        cell(&spring, 12, "lag_day_1"),
-        count(&data, "2026-03-29T10:00:00Z")
-    );
-    assert_eq!(
-        cell(&spring, 12, "lag_day_2"),
-        count(&data, "2026-03-28T11:00:00Z")
-    );
-    assert_eq!(
-        cell(&spring, 12, "lag_week_1"),
-        count(&data, "2026-03-23T11:00:00Z")
-    );
+    assert_eq!(cell(&spring, 12, "lag_day_1"), count(&data, "2026-03-29T10:00:00Z"));
+    assert_eq!(cell(&spring, 12, "lag_day_2"), count(&data, "2026-03-28T11:00:00Z"));
+    assert_eq!(cell(&spring, 12, "lag_week_1"), count(&data, "2026-03-23T11:00:00Z"));
     // 2026-10-25: 03:00 becomes 02:00 again. 12:00 local is 11:00Z after and 10:00Z before.
     let autumn = one(&data, "2026-10-25T23:00:00Z", 24);
-    assert_eq!(
-        cell(&autumn, 12, "lag_day_1"),
-        count(&data, "2026-10-25T11:00:00Z")
-    );
-    assert_eq!(
-        cell(&autumn, 12, "lag_day_2"),
-        count(&data, "2026-10-24T10:00:00Z")
-    );
+    assert_eq!(cell(&autumn, 12, "lag_day_1"), count(&data, "2026-10-25T11:00:00Z"));
+    assert_eq!(cell(&autumn, 12, "lag_day_2"), count(&data, "2026-10-24T10:00:00Z"));
     // The day of 25 hours shows 02:00 twice and never leaves its date.
     let long = one(&data, "2026-10-24T22:00:00Z", 25);
     let slots: Vec<u16> = long.keys.iter().map(|k| k.slot_of_day).collect();
@@ -269,16 +188,8 @@ fn finer_steps_and_odd_offsets() {
             assert_eq!(cell(&matrix, row, "lag_day_1"), index - day, "{zone}");
             assert_eq!(cell(&matrix, row, "lag_week_1"), index - 7.0 * day);
         }
-        assert!(
-            matrix
-                .keys
-                .iter()
-                .all(|k| u32::from(k.slot_of_day) < 24 * per_hour)
-        );
-        assert_eq!(
-            cell(&matrix, 0, "mean_24h"),
-            count(&data, "2026-02-20T00:00:00Z") - (day + 1.0) / 2.0
-        );
+        assert!(matrix.keys.iter().all(|k| u32::from(k.slot_of_day) < 24 * per_hour));
+        assert_eq!(cell(&matrix, 0, "mean_24h"), count(&data, "2026-02-20T00:00:00Z") - (day + 1.0) / 2.0);
     }
 }
 
@@ -289,18 +200,8 @@ fn calendar_in_civil_time_with_holidays() {
     // 8 December 2025, a Monday, is a holiday in Spain; its local midnight is 23:00Z of the 7th.
     let matrix = one(&data, "2025-12-06T23:00:00Z", 72);
     let on = |row: usize, name: &str| cell(&matrix, row, name);
-    assert_eq!(
-        (on(12, "weekday_6"), on(12, "weekend"), on(12, "holiday")),
-        (1.0, 1.0, 0.0)
-    );
-    assert_eq!(
-        (
-            on(12, "before_holiday"),
-            on(36, "holiday"),
-            on(60, "after_holiday")
-        ),
-        (1.0, 1.0, 1.0)
-    );
+    assert_eq!((on(12, "weekday_6"), on(12, "weekend"), on(12, "holiday")), (1.0, 1.0, 0.0));
+    assert_eq!((on(12, "before_holiday"), on(36, "holiday"), on(60, "after_holiday")), (1.0, 1.0, 1.0));
     assert_eq!((on(36, "weekday_0"), on(36, "weekend")), (1.0, 0.0));
     let classes = [0, 36, 60].map(|row| matrix.keys[row].day_class);
     assert_eq!(classes, [DayClass::Sunday, DayClass::Sunday, DayClass::Workday]);
@@ -318,59 +219,31 @@ fn calendar_in_civil_time_with_holidays() {
 #[test]
 fn covariates_known_ahead_come_from_the_vintage_known_then() {
     let mut data = counting("2026-01-01T00:00:00Z", 60, "UTC", "PT1H");
-    let grid = TimeGrid {
-        len: data.target.grid().len + 48,
-        ..data.target.grid()
-    };
+    let grid = TimeGrid { len: data.target.grid().len + 48, ..data.target.grid() };
     let origin = at("2026-02-10T00:00:00Z");
     // Two vintages: the first known long before, the second (ten degrees warmer) at the origin for its first day.
     let observations: Vec<Observation> = grid
         .times()
         .flat_map(|valid_time| {
             let hour = (valid_time.seconds() / 3600 % 24) as f64;
-            let early = Observation {
-                valid_time,
-                available_at: Time::MIN,
-                value: hour,
-            };
-            let late = Observation {
-                valid_time,
-                available_at: origin,
-                value: hour + 10.0,
-            };
+            let early = Observation { valid_time, available_at: Time::MIN, value: hour };
+            let late = Observation { valid_time, available_at: origin, value: hour + 10.0 };
             let has_late = valid_time >= origin && valid_time < origin + SignedDuration::from_hours(24);
             std::iter::once(early).chain(has_late.then_some(late))
         })
         .collect();
-    covariate(
-        &mut data,
-        "t",
-        SeriesKind::Temperature,
-        true,
-        Column::new(grid, &observations).0,
-    );
+    covariate(&mut data, "t", SeriesKind::Temperature, true, Column::new(grid, &observations).0);
     let matrix = one(&data, "2026-02-10T00:00:00Z", 48);
     let on = |row: usize, name: &str| cell(&matrix, row, &format!("cov:t{name}"));
     assert_eq!((on(6, ""), on(6, ":before"), on(6, ":after")), (16.0, 15.0, 17.0));
-    assert_eq!(
-        (on(6, ":day_before"), on(6, ":day_change"), on(6, ":week_before")),
-        (6.0, 10.0, 6.0)
-    );
+    assert_eq!((on(6, ":day_before"), on(6, ":day_change"), on(6, ":week_before")), (6.0, 10.0, 6.0));
     assert_eq!((on(6, ":day_mean"), on(30, ":day_mean")), (21.5, 11.5));
-    assert_eq!(
-        (on(6, ":heating"), on(6, ":cooling"), on(23, ":cooling")),
-        (2.0, 0.0, 12.0)
-    );
+    assert_eq!((on(6, ":heating"), on(6, ":cooling"), on(23, ":cooling")), (2.0, 0.0, 12.0));
     assert_eq!(on(23, ":mean_24h"), 21.5);
     // One second earlier the second vintage was not known.
     let horizon = hours(&data, 24);
     let before = origin - SignedDuration::from_hours(1);
-    let earlier = build(
-        &data,
-        &FeatureSpec::for_dataset(&data, horizon),
-        &[before],
-        horizon,
-    );
+    let earlier = build(&data, &FeatureSpec::for_dataset(&data, horizon), &[before], horizon);
     assert_eq!(cell(&earlier, 7, "cov:t"), 6.0);
 }
 
@@ -406,11 +279,7 @@ fn clear_sky_index_scales_the_coming_sun() {
         2.0 * f64::from(site.over(grid.time(i).seconds(), 3600).clear_sky_ghi)
     });
     let matrix = one(&data, "2026-05-20T00:00:00Z", 24);
-    for name in [
-        "clear_sky_index_24h",
-        "clear_sky_index_7d",
-        "clear_sky_index_day_1",
-    ] {
+    for name in ["clear_sky_index_24h", "clear_sky_index_7d", "clear_sky_index_day_1"] {
         assert!((cell(&matrix, 12, name) - 2.0).abs() < 1e-4, "{name}");
     }
     let actual = data.target.value_at(at("2026-05-20T12:00:00Z"), Time::MAX);
@@ -427,29 +296,15 @@ fn targets_are_as_known_at_the_cutoff_and_unmasked() {
     let origin = at("2026-01-20T00:00:00Z");
     let matrix = build(&data, &spec, &[origin], horizon);
     let masked = [
-        (
-            origin + SignedDuration::from_hours(4),
-            origin + SignedDuration::from_hours(6),
-        ),
-        (
-            origin + SignedDuration::from_hours(2),
-            origin + SignedDuration::from_hours(5),
-        ),
+        (origin + SignedDuration::from_hours(4), origin + SignedDuration::from_hours(6)),
+        (origin + SignedDuration::from_hours(2), origin + SignedDuration::from_hours(5)),
     ];
-    let values = target(
-        &data,
-        &matrix.keys,
-        origin + SignedDuration::from_hours(12),
-        &masked,
-    );
+    let values = target(&data, &matrix.keys, origin + SignedDuration::from_hours(12), &masked);
     let first = count(&data, "2026-01-20T00:00:00Z");
     let known: Vec<usize> = (0..24).filter(|&i| !values[i].is_nan()).collect();
     assert_eq!(known, [0, 1, 6, 7, 8, 9, 10, 11]);
     let set = training_set(&matrix, &values);
-    assert_eq!(
-        set.target,
-        known.iter().map(|&i| first + i as f32).collect::<Vec<_>>()
-    );
+    assert_eq!(set.target, known.iter().map(|&i| first + i as f32).collect::<Vec<_>>());
     assert_eq!(set.features.keys[2].lead, 6);
 }
 
@@ -457,20 +312,8 @@ fn targets_are_as_known_at_the_cutoff_and_unmasked() {
 fn a_specification_survives_json_and_drops_covariates_without_data() {
     let mut data = counting("2026-01-01T00:00:00Z", 60, "Europe/Madrid", "PT1H");
     let grid = data.target.grid();
-    covariate(
-        &mut data,
-        "empty",
-        SeriesKind::Weather,
-        true,
-        Column::new(grid, &[]).0,
-    );
-    covariate(
-        &mut data,
-        "full",
-        SeriesKind::Weather,
-        true,
-        column(grid, SignedDuration::ZERO, |_| 1.0),
-    );
+    covariate(&mut data, "empty", SeriesKind::Weather, true, Column::new(grid, &[]).0);
+    covariate(&mut data, "full", SeriesKind::Weather, true, column(grid, SignedDuration::ZERO, |_| 1.0));
     let spec = FeatureSpec::for_dataset(&data, hours(&data, 24));
     assert_eq!(spec.covariates.len(), 1);
     let json = serde_json::to_string(&spec).unwrap();
@@ -481,11 +324,7 @@ fn a_specification_survives_json_and_drops_covariates_without_data() {
 fn degenerate_calls_do_not_panic() {
     let data = counting("2026-01-01T00:00:00Z", 3, "Pacific/Apia", "P1D");
     let horizon = hours(&data, 6000);
-    let spec = FeatureSpec {
-        week_lags: 255,
-        day_lags: 255,
-        ..FeatureSpec::for_dataset(&data, horizon)
-    };
+    let spec = FeatureSpec { week_lags: 255, day_lags: 255, ..FeatureSpec::for_dataset(&data, horizon) };
     assert_eq!(build(&data, &spec, &[], horizon).rows(), 0);
     let off_grid = at("2026-01-02T00:00:00Z").plus_micros(7);
     let matrix = build(&data, &spec, &[Time::MAX, off_grid, Time::MIN], hours(&data, 3));

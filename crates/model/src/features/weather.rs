@@ -42,10 +42,7 @@ pub(super) fn degrees(celsius: f32) -> (f32, f32) {
     if celsius.is_nan() {
         return (f32::NAN, f32::NAN);
     }
-    (
-        (HEATING_BELOW - celsius).max(0.0),
-        (celsius - COOLING_ABOVE).max(0.0),
-    )
+    ((HEATING_BELOW - celsius).max(0.0), (celsius - COOLING_ABOVE).max(0.0))
 }
 
 #[cfg(test)]
