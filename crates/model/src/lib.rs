@@ -1,9 +1,21 @@
 //! Everything numeric, pure: the same input gives the same output, whatever the thread count.
 
+pub mod artifact;
 pub mod backtest;
+pub mod baseline;
+pub mod calibration;
 pub mod compare;
 pub mod dataset;
+pub mod ensemble;
 pub mod features;
+pub mod gbdt;
+pub mod groups;
+pub mod learn;
+pub mod linear;
 pub mod matrix;
+pub mod member;
 pub mod metrics;
 pub mod predict;
+pub mod quantile;
+#[cfg(test)]
+mod synthetic;

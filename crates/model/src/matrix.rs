@@ -1,6 +1,10 @@
 //! The one matrix every model reads: a row per (forecast start, lead time), a column per feature.
 
+use std::borrow::Cow;
+
 use forewatt_domain::Time;
+
+use crate::predict::ModelError;
 
 /// What a row is about, for models and calibration that need more than numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,17 +83,30 @@ impl FeatureMatrix {
         self.names.iter().position(|n| n == name)
     }
 
+    /// The named columns in the given order: this matrix itself when they are all it has, a copy otherwise.
+    ///
+    /// # Errors
+    /// [`ModelError::MissingFeature`] naming the first column that is not there.
+    pub fn with_columns(&self, names: &[String]) -> Result<Cow<'_, Self>, ModelError> {
+        if self.names == names {
+            return Ok(Cow::Borrowed(self));
+        }
+        let position = |name: &String| {
+            self.column(name).ok_or_else(|| ModelError::MissingFeature { name: name.clone() })
+        };
+        let positions: Vec<usize> = names.iter().map(position).collect::<Result<_, _>>()?;
+        let rows = (0..self.rows()).map(|i| self.row(i));
+        let values = rows.flat_map(|row| positions.iter().map(|&c| row[c])).collect();
+        Ok(Cow::Owned(Self { names: names.to_vec(), keys: self.keys.clone(), values }))
+    }
+
     /// A matrix of the given rows, in the given order.
     #[must_use]
     pub fn select(&self, rows: &[usize]) -> Self {
         let mut values = Vec::with_capacity(rows.len() * self.columns());
         rows.iter().for_each(|&i| values.extend_from_slice(self.row(i)));
         let keys = rows.iter().map(|&i| self.keys[i]).collect();
-        Self {
-            names: self.names.clone(),
-            keys,
-            values,
-        }
+        Self { names: self.names.clone(), keys, values }
     }
 }
 
@@ -107,10 +124,12 @@ impl TrainingSet {
     #[must_use]
     pub fn filter(&self, keep: impl Fn(usize) -> bool) -> Self {
         let rows: Vec<usize> = (0..self.features.rows()).filter(|&i| keep(i)).collect();
-        let target = rows.iter().map(|&i| self.target[i]).collect();
-        Self {
-            features: self.features.select(&rows),
-            target,
-        }
+        self.filter_rows(&rows)
+    }
+
+    /// The given rows, in the given order.
+    #[must_use]
+    pub fn filter_rows(&self, rows: &[usize]) -> Self {
+        Self { features: self.features.select(rows), target: rows.iter().map(|&i| self.target[i]).collect() }
     }
 }

@@ -1,0 +1,7 @@
+//! The models everything else must beat, and the last rungs of the fallback ladder.
+
+mod seasonal_empirical;
+mod seasonal_naive;
+
+pub use seasonal_empirical::{SeasonalEmpirical, SeasonalEmpiricalModel};
+pub use seasonal_naive::{SeasonalNaive, SeasonalNaiveModel};

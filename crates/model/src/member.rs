@@ -1,0 +1,97 @@
+//! One model of a single family: what an ensemble mixes, and what a recipe without one learns.
+
+use forewatt_domain::{Family, QuantileLevels};
+use serde::{Deserialize, Serialize};
+
+use crate::baseline::{SeasonalEmpirical, SeasonalEmpiricalModel, SeasonalNaive, SeasonalNaiveModel};
+use crate::gbdt::{Booster, Forest, Params};
+use crate::linear::{Linear, LinearModel};
+use crate::matrix::{FeatureMatrix, TrainingSet};
+use crate::predict::{Fit, ModelError, Predict, Predictions};
+
+/// A fitted model of one family.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Member {
+    /// The value one week earlier.
+    SeasonalNaive(SeasonalNaiveModel),
+    /// Quantiles of like days.
+    SeasonalEmpirical(SeasonalEmpiricalModel),
+    /// An elastic net per time of day.
+    Linear(LinearModel),
+    /// Gradient-boosted trees.
+    Gbdt(Forest),
+}
+
+impl Member {
+    /// The families a member can have, simplest first.
+    pub const FAMILIES: [Family; 4] =
+        [Family::SeasonalNaive, Family::SeasonalEmpirical, Family::Linear, Family::Gbdt];
+
+    /// Learns a model of `family`; `seed` is for what is random in it.
+    ///
+    /// # Errors
+    /// As [`Fit::fit`]; [`ModelError::Numeric`] for [`Family::Ensemble`], which is no member.
+    pub fn fit(
+        family: Family,
+        seed: u64,
+        data: &TrainingSet,
+        levels: &QuantileLevels,
+    ) -> Result<Self, ModelError> {
+        Ok(match family {
+            Family::SeasonalNaive => Self::SeasonalNaive(SeasonalNaive.fit(data, levels)?),
+            Family::SeasonalEmpirical => Self::SeasonalEmpirical(SeasonalEmpirical.fit(data, levels)?),
+            Family::Linear => Self::Linear(Linear.fit(data, levels)?),
+            Family::Gbdt => {
+                let params = Params { seed, ..Params::default() };
+                Self::Gbdt(Booster { params }.fit(data, levels)?)
+            }
+            Family::Ensemble => {
+                let what = "an ensemble cannot be a member of an ensemble; choose its members among the other families";
+                return Err(ModelError::Numeric { what: what.to_owned() });
+            }
+        })
+    }
+
+    /// Which family it is.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        match self {
+            Self::SeasonalNaive(_) => Family::SeasonalNaive,
+            Self::SeasonalEmpirical(_) => Family::SeasonalEmpirical,
+            Self::Linear(_) => Family::Linear,
+            Self::Gbdt(_) => Family::Gbdt,
+        }
+    }
+
+    /// What the family chose while it learned, for people; `None` when there was nothing to choose.
+    #[must_use]
+    pub fn describe(&self) -> Option<String> {
+        match self {
+            Self::Linear(model) => Some(model.describe()),
+            Self::Gbdt(model) => Some(format!("gbdt: {} trees", model.trees())),
+            Self::SeasonalNaive(_) | Self::SeasonalEmpirical(_) => None,
+        }
+    }
+
+    /// Whether the parts fit together; false only for a decoded artifact that was not made here.
+    #[must_use]
+    pub fn is_sound(&self, levels: &QuantileLevels) -> bool {
+        match self {
+            Self::SeasonalNaive(model) => model.is_sound(levels.len()),
+            Self::SeasonalEmpirical(model) => model.is_sound(levels),
+            Self::Linear(model) => model.is_sound(levels.len()),
+            Self::Gbdt(model) => model.levels() == levels.as_slice(),
+        }
+    }
+}
+
+impl Predict for Member {
+    fn predict(&self, features: &FeatureMatrix) -> Result<Predictions, ModelError> {
+        match self {
+            Self::SeasonalNaive(model) => model.predict(features),
+            Self::SeasonalEmpirical(model) => model.predict(features),
+            Self::Linear(model) => model.predict(features),
+            Self::Gbdt(model) => model.predict(features),
+        }
+    }
+}
