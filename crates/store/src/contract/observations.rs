@@ -68,7 +68,7 @@ pub async fn conflicts_keep_the_old_value<H: Harness>(harness: H) {
     store.write_observations(&name, &[seen(1, 1, 1.0), seen(2, 2, 2.0)]).await.unwrap();
     let given = [seen(3, 3, 3.0), seen(2, 2, 2.5), seen(1, 1, 1.0), seen(1, 1, -1.0)];
     let outcome = store.write_observations(&name, &given).await.unwrap();
-    let expected = WriteOutcome { stored: 1, unchanged: 1, conflicts: vec![1], conflict_count: 1 };
+    let expected = WriteOutcome { stored: 1, unchanged: 1, conflicts: vec![1, 3], conflict_count: 2 };
     assert_eq!(outcome, expected);
     let kept = store.read_revisions(&hours(&name, 0, 9)).await.unwrap();
     assert_eq!(kept, [seen(1, 1, 1.0), seen(2, 2, 2.0), seen(3, 3, 3.0)]);
