@@ -16,6 +16,8 @@ pub mod matrix;
 pub mod member;
 pub mod metrics;
 pub mod predict;
+pub mod quality;
+pub mod quality;
 pub mod quantile;
 #[cfg(test)]
 mod synthetic;
