@@ -1,1 +1,166 @@
-//! The use cases, without HTTP or gRPC.
+//! The use cases, without HTTP or gRPC: every transport calls these same functions.
+
+mod answer;
+pub mod backtest;
+pub mod batch;
+pub mod cache;
+pub mod config;
+pub mod dataset;
+pub mod error;
+pub mod file_dataset;
+pub mod forecast;
+pub mod ingest;
+pub mod issued;
+pub mod jobs;
+pub mod models;
+pub mod observations;
+pub mod promote;
+pub mod quality;
+pub mod series;
+pub mod train;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use forewatt_domain::{SeriesName, Time, VersionId};
+use forewatt_store::Backend;
+use moka::future::Cache;
+
+pub use config::Config;
+pub use error::{Error, ErrorKind, Result};
+pub use forewatt_domain as domain;
+pub use forewatt_model::backtest::{Outcome, Refit};
+pub use forewatt_store::{
+    ForecastQuery, IssuedPoint, JobRecord, JobState, QualityRecord, SeriesState, WriteOutcome,
+};
+pub use series::SeriesInfo;
+
+/// Tells the time; a test, a demonstration or a replay may stop it.
+pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// Everything the use cases need. Cheap to clone: all clones are one service.
+#[derive(Clone)]
+pub struct Service(Arc<Inner>);
+
+/// What all clones share.
+pub struct Inner {
+    /// Persistence.
+    pub(crate) store: Backend,
+    /// What it was told.
+    pub(crate) config: Config,
+    clock: Clock,
+    /// Series as last read from the store.
+    pub(crate) known_series: Cache<SeriesName, Arc<SeriesInfo>>,
+    /// Models by version.
+    pub(crate) loaded_models: Cache<VersionId, Arc<models::LoadedModel>>,
+    /// Forecasts and encoded answers.
+    pub(crate) answers: cache::Answers,
+    /// Where issued forecasts go to be kept.
+    pub(crate) issued: issued::Writer,
+    /// Background work.
+    pub(crate) jobs: jobs::Queue,
+}
+
+impl std::ops::Deref for Service {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// How to open the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Connections that read at once.
+    pub read_connections: u32,
+    /// How long to wait for another process's lock, in ms.
+    pub busy_timeout_ms: u64,
+}
+
+impl Service {
+    /// Opens (or creates) the data folder and starts the background writers. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// When the folder cannot be opened or written, holds a newer schema, or the configuration is unusable.
+    pub async fn open(data_dir: &Path, options: StoreOptions, config: Config) -> Result<Self> {
+        let clock = clock_of(&config)?;
+        let store = open_store(data_dir, options).await?;
+        Ok(Self::with_store(store, config, clock))
+    }
+
+    /// A service on a store that is open already, with a clock of one's own.
+    #[must_use]
+    pub fn with_store(store: Backend, config: Config, clock: Clock) -> Self {
+        let known_series = Cache::builder()
+            .max_capacity(config.cache.series_max)
+            .time_to_live(std::time::Duration::from_millis(config.cache.series_ttl_ms))
+            .build();
+        let loaded_models = Cache::builder().max_capacity(config.cache.models_max).build();
+        let answers = cache::Answers::new(&config.cache);
+        let issued = issued::Writer::start(store.clone(), config.forecast.issued_queue_max);
+        let (jobs, jobs_inbox) = jobs::Queue::new(config.train.jobs_queue_max);
+        let inner = Inner { store, config, clock, known_series, loaded_models, answers, issued, jobs };
+        let service = Self(Arc::new(inner));
+        jobs::start_workers(&service, jobs_inbox);
+        service
+    }
+
+    /// The time the service lives by.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        (self.0.clock)()
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` with what the store said.
+    pub async fn ready(&self) -> Result<()> {
+        Ok(self.store.ping().await?)
+    }
+
+    /// Writes what waits and closes the store.
+    pub async fn close(&self) {
+        self.issued.flush().await;
+        self.store.close().await;
+    }
+}
+
+/// Opens the store in a data folder.
+async fn open_store(data_dir: &Path, options: StoreOptions) -> Result<Backend> {
+    let options = forewatt_store::SqliteOptions {
+        read_connections: options.read_connections,
+        busy_timeout_ms: options.busy_timeout_ms,
+        ..Default::default()
+    };
+    Ok(Backend::open(data_dir, options).await?)
+}
+
+/// The real clock, or the fixed instant of `forecast.fixed_now`.
+fn clock_of(config: &Config) -> Result<Clock> {
+    let fixed = config.forecast.fixed_now.trim();
+    if fixed.is_empty() {
+        return Ok(Arc::new(system_now));
+    }
+    let now: Time = fixed.parse().map_err(|error| Error::invalid(format!("forecast.fixed_now: {error}")))?;
+    Ok(Arc::new(move || now))
+}
+
+/// The computer's clock.
+#[must_use]
+pub fn system_now() -> Time {
+    Time::from(jiff::Timestamp::now())
+}
+
+/// Runs numeric work on the threads meant for it.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::internal(format!("the computation broke off: {error}")))
+}

@@ -1,0 +1,152 @@
+//! Honest scores: a rolling origin over stored series or over a file, with the data known at each origin.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use forewatt_domain::time::MICROS_PER_DAY;
+use forewatt_domain::{Covariate, Family, Horizon, Observation, QuantileLevels, Recipe, SeriesName, Time};
+use forewatt_model::backtest::{self, Outcome, Plan, Refit};
+use forewatt_model::dataset::Dataset;
+use forewatt_model::features::FeatureSpec;
+use jiff::SignedDuration;
+
+use crate::dataset::{View, check_covariates};
+use crate::error::{Error, ErrorKind, Result};
+use crate::jobs::Progress;
+use crate::{Service, blocking, quality};
+
+/// What to score, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BacktestRequest {
+    /// The model family.
+    pub family: Family,
+    /// What it may read beside the target.
+    pub covariates: Vec<Covariate>,
+    /// The first forecast start.
+    pub from: Time,
+    /// No forecast starts at or after this.
+    pub to: Time,
+    /// Distance between forecast starts.
+    pub every: SignedDuration,
+    /// How far each forecast goes.
+    pub horizon: SignedDuration,
+    /// How often the model is fitted anew.
+    pub refit: Refit,
+    /// Quantile levels.
+    pub levels: QuantileLevels,
+    /// Learn from at most this many days.
+    pub training_days: Option<u32>,
+    /// The seed of everything random.
+    pub seed: u64,
+}
+
+/// Masks are computed from the data known at the start of such a span, so that daily refits share them.
+const MASK_SPAN_MICROS: i64 = 28 * MICROS_PER_DAY;
+
+impl Service {
+    /// Scores a family on a stored series.
+    ///
+    /// # Errors
+    /// `NotFound`, `InvalidInput` for spans that cannot be, `InsufficientData`.
+    pub async fn backtest(
+        &self,
+        series: &SeriesName,
+        request: &BacktestRequest,
+        progress: Progress,
+    ) -> Result<Outcome> {
+        check_covariates(series, &request.covariates)?;
+        let dataset = self.load_history(series, &request.covariates).await?;
+        let request = request.clone();
+        blocking(move || run(&dataset, &request, &progress)).await?
+    }
+
+    /// Everything known now of a series and its covariates, revisions included.
+    pub(crate) async fn load_history(&self, name: &SeriesName, covariates: &[Covariate]) -> Result<Dataset> {
+        let info = self.series(name).await?;
+        let (Some(first), Some(last)) = (info.state.first_valid_time, info.state.last_valid_time) else {
+            let message = format!("`{name}` has no observations yet: import some first");
+            return Err(Error::new(ErrorKind::InsufficientData, message));
+        };
+        // Covariates known ahead reach beyond the target's end.
+        let to =
+            last.min(self.now()).plus_micros(Horizon::MAX_STEPS as i64 * info.series.resolution.micros());
+        self.load_dataset(&info.series, covariates, (first, to), View::Revisions { as_of: self.now() }).await
+    }
+}
+
+/// Scores a dataset: shared by stored series, files and training.
+///
+/// # Errors
+/// As [`Service::backtest`].
+pub fn run(dataset: &Dataset, request: &BacktestRequest, progress: &Progress) -> Result<Outcome> {
+    let horizon = Horizon::from_duration(request.horizon, dataset.step())?;
+    let every = forewatt_domain::time::duration_micros(request.every);
+    let recipe = Recipe {
+        target: dataset.series.name.clone(),
+        family: request.family,
+        covariates: request.covariates.clone(),
+        resolution: dataset.step(),
+        horizon,
+        levels: request.levels.clone(),
+        origin_every_steps: u32::try_from(every / dataset.step().micros()).unwrap_or(1).max(1),
+        training_days: request.training_days,
+        seed: request.seed,
+    };
+    let spec = FeatureSpec::for_dataset(dataset, horizon);
+    let plan = Plan {
+        from: request.from,
+        to: request.to,
+        every: request.every,
+        horizon,
+        refit: request.refit,
+        baseline: Family::SeasonalNaive,
+    };
+    let masks = Masks::new(dataset);
+    let report = |done: usize, total: usize| {
+        progress(done as f64 / total.max(1) as f64, "backtest");
+        true
+    };
+    Ok(backtest::run(dataset, &spec, &recipe, &plan, &|cutoff| masks.at(cutoff), &report)?)
+}
+
+/// Quality masks as of cutoffs, computed once a span.
+struct Masks<'a> {
+    dataset: &'a Dataset,
+    known: Mutex<BTreeMap<Time, Arc<Vec<(Time, Time)>>>>,
+}
+
+impl<'a> Masks<'a> {
+    fn new(dataset: &'a Dataset) -> Self {
+        Self { dataset, known: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Bad stretches as far as they could be seen at the start of the cutoff's span.
+    fn at(&self, cutoff: Time) -> Vec<(Time, Time)> {
+        let span_start = Time::from_micros(cutoff.micros().div_euclid(MASK_SPAN_MICROS) * MASK_SPAN_MICROS);
+        // A poisoned lock only means another thread panicked while inserting: the map is still a valid cache.
+        let known =
+            self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(&span_start).cloned();
+        let masks = known.unwrap_or_else(|| {
+            let masks = Arc::new(self.compute(span_start));
+            let mut all = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            all.insert(span_start, Arc::clone(&masks));
+            masks
+        });
+        masks.as_ref().clone()
+    }
+
+    fn compute(&self, at: Time) -> Vec<(Time, Time)> {
+        quality::check(&self.dataset.series, &known_values(self.dataset, at), at).masked
+    }
+}
+
+/// The target's values known at an instant.
+pub(crate) fn known_values(dataset: &Dataset, at: Time) -> Vec<Observation> {
+    let grid = dataset.target.grid();
+    let value = |i: usize| (grid.time(i), f64::from(dataset.target.as_of(i, at)));
+    (0..grid.len)
+        .map(value)
+        .filter(|(_, value)| value.is_finite())
+        .map(|(valid_time, value)| Observation { valid_time, available_at: at, value })
+        .collect()
+}

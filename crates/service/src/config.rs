@@ -1,0 +1,85 @@
+//! What the use cases can be told. Defaults live in `config/default.toml` alone.
+
+use serde::{Deserialize, Serialize};
+
+/// The service's part of the configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Forecast answers.
+    pub forecast: ForecastConfig,
+    /// The local cache.
+    pub cache: CacheConfig,
+    /// Training and backtests.
+    pub train: TrainConfig,
+    /// Limits on reads and writes.
+    pub limits: LimitsConfig,
+}
+
+/// `[forecast]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForecastConfig {
+    /// The horizon when a request names none and the model allows it: `PT48H`.
+    pub horizon: String,
+    /// The quantile levels when a request names none.
+    pub levels: Vec<f64>,
+    /// When the newest observation is older than this many hours, a forecast without `forecast_start` starts
+    /// where the data end, and says so.
+    pub data_age_max_hours: u32,
+    /// Below this share of known values in the week before the start, the answer is labelled degraded.
+    pub completeness_min: f64,
+    /// A fixed "now" (RFC 3339) for demonstrations and replays; empty for the real clock.
+    pub fixed_now: String,
+    /// Most forecasts in one batch request.
+    pub batch_max: usize,
+    /// Issued forecasts waiting to be written; beyond it answers wait.
+    pub issued_queue_max: usize,
+}
+
+/// `[cache]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheConfig {
+    /// Encoded answers kept in memory, in bytes.
+    pub answers_max_bytes: u64,
+    /// How long an answer is kept, in ms.
+    pub answer_ttl_ms: u64,
+    /// How long a series' description, state and champion may be believed before the store is asked again, in ms:
+    /// the bound on how late a write of another process is seen. Writes of this process are seen at once.
+    pub series_ttl_ms: u64,
+    /// Series whose description is kept in memory.
+    pub series_max: u64,
+    /// Loaded models kept in memory.
+    pub models_max: u64,
+}
+
+/// `[train]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// The model family when none is named.
+    pub family: String,
+    /// Days at the end of the data that a training's backtest covers.
+    pub backtest_days: u32,
+    /// About how many rows (forecast starts times steps) a training reads at most.
+    pub rows_max: usize,
+    /// The seed when none is given.
+    pub seed: u64,
+    /// Jobs that may wait.
+    pub jobs_queue_max: usize,
+    /// Jobs that run at once.
+    pub jobs_running_max: usize,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Observations one read may return.
+    pub read_points_max: usize,
+    /// Observations one JSON write may carry.
+    pub write_points_max: usize,
+    /// Series one list returns at most.
+    pub list_max: u32,
+}

@@ -1,0 +1,141 @@
+//! From stored observations to the aligned columns that models read.
+
+use std::collections::BTreeMap;
+
+use forewatt_domain::{Covariate, Observation, Resolution, Series, SeriesName, Time, TimeGrid};
+use forewatt_model::dataset::{Column, CovariateColumn, Dataset};
+use forewatt_store::{ObservationRange, ObservationStore};
+
+use crate::Service;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Valid times to load and what may be known of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum View {
+    /// Every revision known at `as_of`, for training and backtests: each row takes what was known at its own origin.
+    Revisions {
+        /// The instant of knowledge.
+        as_of: Time,
+    },
+    /// What is known at `as_of`, for one forecast that starts at `forecast_start`: all of it may be used, so it
+    /// counts as available at the start at the latest.
+    Known {
+        /// The instant of knowledge.
+        as_of: Time,
+        /// The forecast start.
+        forecast_start: Time,
+    },
+}
+
+impl Service {
+    /// Loads a target and its covariates over the valid times `from..to`.
+    pub(crate) async fn load_dataset(
+        &self,
+        target: &Series,
+        covariates: &[Covariate],
+        (from, to): (Time, Time),
+        view: View,
+    ) -> Result<Dataset> {
+        let grid = TimeGrid::covering(target.resolution.floor(from), to, target.resolution);
+        let target_column = self.load_column(target, grid, view).await?;
+        let mut columns = Vec::with_capacity(covariates.len());
+        for covariate in covariates {
+            let series = self.series(&covariate.series).await?.series.clone();
+            let column = self.load_column(&series, grid, view).await?;
+            columns.push(CovariateColumn { series, known_ahead: covariate.known_ahead, column });
+        }
+        Ok(Dataset { series: target.clone(), target: target_column, covariates: columns })
+    }
+
+    async fn load_column(&self, series: &Series, grid: TimeGrid, view: View) -> Result<Column> {
+        // A coarser series' value that covers the first slot may start before it.
+        let from = series.resolution.floor(grid.start);
+        let range = ObservationRange { series: series.name.clone(), from, to: grid.end() };
+        let mut observations = match view {
+            View::Revisions { .. } => self.store.read_revisions(&range).await?,
+            View::Known { as_of, .. } => self.store.read_as_of(&range, as_of).await?,
+        };
+        match view {
+            View::Revisions { as_of } => observations.retain(|o| o.available_at <= as_of),
+            View::Known { forecast_start, .. } => {
+                observations.iter_mut().for_each(|o| o.available_at = o.available_at.min(forecast_start));
+            }
+        }
+        let observations = resample(observations, series.resolution, grid.step);
+        Ok(Column::new(grid, &observations).0)
+    }
+}
+
+/// Observations of one step on another: a coarser value holds for every finer step inside it; finer values are
+/// averaged once all of a coarser step's are known, again at every revision.
+pub(crate) fn resample(observations: Vec<Observation>, from: Resolution, to: Resolution) -> Vec<Observation> {
+    if from == to {
+        return observations;
+    }
+    if from > to {
+        let parts = i64::from(from.seconds() / to.seconds());
+        let split = |o: Observation| {
+            (0..parts)
+                .map(move |i| Observation { valid_time: o.valid_time.plus_micros(i * to.micros()), ..o })
+        };
+        return observations.into_iter().flat_map(split).collect();
+    }
+    let parts = (to.seconds() / from.seconds()) as usize;
+    let mut groups: BTreeMap<Time, Vec<Observation>> = BTreeMap::new();
+    observations.into_iter().for_each(|o| groups.entry(to.floor(o.valid_time)).or_default().push(o));
+    let mut means = Vec::new();
+    for (valid_time, mut group) in groups {
+        group.sort_by_key(|o| o.available_at);
+        let mut known: BTreeMap<Time, f64> = BTreeMap::new();
+        for (i, observation) in group.iter().enumerate() {
+            known.insert(observation.valid_time, observation.value);
+            let more_at_once =
+                group.get(i + 1).is_some_and(|next| next.available_at == observation.available_at);
+            if known.len() == parts && !more_at_once {
+                let value = known.values().sum::<f64>() / parts as f64;
+                means.push(Observation { valid_time, available_at: observation.available_at, value });
+            }
+        }
+    }
+    means
+}
+
+/// Covariates as a request names them, checked against the target's step.
+pub(crate) fn check_covariates(target: &SeriesName, covariates: &[Covariate]) -> Result<()> {
+    let mut seen = std::collections::BTreeSet::new();
+    for covariate in covariates {
+        if covariate.series == *target {
+            let message = format!("`{target}` cannot be a covariate of itself: its own past is always read");
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        if !seen.insert(&covariate.series) {
+            return Err(Error::invalid(format!("the covariate `{}` is named twice", covariate.series)));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(minute: i64, known_minute: i64, value: f64) -> Observation {
+        let at = |m: i64| Time::from_seconds(m * 60);
+        Observation { valid_time: at(minute), available_at: at(known_minute), value }
+    }
+
+    #[test]
+    fn coarse_values_hold_for_finer_steps() {
+        let half = Resolution::from_seconds(1800).unwrap();
+        let fine = resample(vec![seen(0, 60, 5.0)], Resolution::HOUR, half);
+        assert_eq!(fine, [seen(0, 60, 5.0), seen(30, 60, 5.0)]);
+    }
+
+    #[test]
+    fn fine_values_average_once_complete_and_again_when_revised() {
+        let half = Resolution::from_seconds(1800).unwrap();
+        let fine = vec![seen(0, 30, 2.0), seen(30, 60, 4.0), seen(0, 90, 6.0), seen(60, 90, 1.0)];
+        let coarse = resample(fine, half, Resolution::HOUR);
+        assert_eq!(coarse, [seen(0, 60, 3.0), seen(0, 90, 5.0)], "the second hour is never complete");
+    }
+}

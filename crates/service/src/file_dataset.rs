@@ -1,0 +1,127 @@
+//! A dataset straight from a file, for backtests without a store.
+
+use std::collections::BTreeMap;
+
+use forewatt_domain::{Covariate, Observation, Series, SeriesKind, SeriesName, Time, TimeGrid};
+use forewatt_model::dataset::{Column, CovariateColumn, Dataset};
+
+use crate::dataset::check_covariates;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::{self, ColumnMap, ImportOptions, Report, Source};
+
+/// A column beside the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileCovariate {
+    /// Its name in the header.
+    pub column: String,
+    /// What it measures.
+    pub kind: SeriesKind,
+    /// Known for the whole horizon at the forecast start, or only once its period has ended.
+    pub known_ahead: bool,
+}
+
+/// Which columns of a file make a dataset.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileColumns {
+    /// How the target is to be described; its name and resolution are taken from the file.
+    pub target: Series,
+    /// The target's column.
+    pub target_column: String,
+    /// What else may be read.
+    pub covariates: Vec<FileCovariate>,
+}
+
+/// A dataset read from a file, and what the reader saw.
+#[derive(Debug)]
+pub struct FileDataset {
+    /// The aligned columns.
+    pub dataset: Dataset,
+    /// The covariates as a recipe names them.
+    pub covariates: Vec<Covariate>,
+    /// What was read, rejected and missing.
+    pub report: Report,
+}
+
+/// Reads the columns of a file. `options.columns` is set here; everything else is the caller's.
+///
+/// # Errors
+/// What the importer refuses; `InvalidInput` for a column named twice; `InsufficientData` for an empty target.
+pub fn read(source: &dyn Source, columns: &FileColumns, mut options: ImportOptions) -> Result<FileDataset> {
+    let names: Vec<&String> =
+        std::iter::once(&columns.target_column).chain(columns.covariates.iter().map(|c| &c.column)).collect();
+    let map = |column: &&String| Ok(ColumnMap { column: (*column).clone(), series: name_of_column(column)? });
+    options.columns = names.iter().map(map).collect::<Result<_>>()?;
+    let target_name = options.columns[0].series.clone();
+    let covariates: Vec<Covariate> = columns
+        .covariates
+        .iter()
+        .zip(&options.columns[1..])
+        .map(|(c, map)| Covariate { series: map.series.clone(), known_ahead: c.known_ahead })
+        .collect();
+    check_covariates(&target_name, &covariates)?;
+    let inspection = ingest::inspect(source, &options)?;
+    let step = inspection.detected.resolution;
+    let mut values: BTreeMap<SeriesName, Vec<Observation>> = BTreeMap::new();
+    let report = ingest::parse(source, &options, &inspection, &mut |batches| {
+        for batch in batches {
+            values.entry(batch.series).or_default().extend(batch.observations);
+        }
+        Ok(())
+    })?;
+    let target = Series { name: target_name, resolution: step, ..columns.target.clone() };
+    let observed = values.remove(&target.name).unwrap_or_default();
+    let range = observed.iter().map(|o| o.valid_time).min().zip(observed.iter().map(|o| o.valid_time).max());
+    let Some((first, last)) = range else {
+        let message = format!(
+            "the column `{}` holds no usable value: {}",
+            columns.target_column,
+            report.lines().join("; ")
+        );
+        return Err(Error::new(ErrorKind::InsufficientData, message));
+    };
+    let end = values.values().flatten().map(|o| o.valid_time).max().map_or(last, |end| end.max(last));
+    let grid = TimeGrid::covering(first, end.plus_micros(step.micros()), step);
+    let covariate_columns = columns.covariates.iter().zip(&covariates).map(|(column, covariate)| {
+        let mut observations = values.remove(&covariate.series).unwrap_or_default();
+        if covariate.known_ahead {
+            observations.iter_mut().for_each(|o| o.available_at = Time::MIN);
+        }
+        let series = Series {
+            name: covariate.series.clone(),
+            kind: column.kind,
+            unit: String::new(),
+            ..target.clone()
+        };
+        CovariateColumn {
+            series,
+            known_ahead: covariate.known_ahead,
+            column: Column::new(grid, &observations).0,
+        }
+    });
+    let covariate_columns = covariate_columns.collect();
+    let dataset =
+        Dataset { target: Column::new(grid, &observed).0, covariates: covariate_columns, series: target };
+    Ok(FileDataset { dataset, covariates, report })
+}
+
+/// A column's name as a series name: other characters become `_`.
+///
+/// # Errors
+/// `InvalidInput` for a name without a letter or digit to start with, or too long.
+pub fn name_of_column(column: &str) -> Result<SeriesName> {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' };
+    let name: String = column.trim().chars().map(safe).collect();
+    Ok(name.trim_start_matches(['.', '_', '-']).parse()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_become_series_names() {
+        assert_eq!(name_of_column(" Load (MW)").unwrap().as_str(), "Load__MW_");
+        assert_eq!(name_of_column("_x").unwrap().as_str(), "x");
+        assert!(name_of_column("...").is_err());
+    }
+}

@@ -1,0 +1,289 @@
+//! The request path: from a question to an encoded answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use forewatt_domain::time::{MICROS_PER_DAY, MICROS_PER_HOUR, duration_micros};
+use forewatt_domain::{Forecast, ForecastPoint, Horizon, QuantileLevels, SeriesName, Time, VersionId};
+use forewatt_model::dataset::Dataset;
+use forewatt_model::features;
+use forewatt_model::predict::{Predict, Predictions};
+use jiff::SignedDuration;
+
+use crate::cache::{Answer, AnswerKey, BaseKey};
+use crate::dataset::View;
+use crate::error::{Error, ErrorKind, Result};
+use crate::models::LoadedModel;
+use crate::series::SeriesInfo;
+use crate::{Service, answer};
+
+/// What a client asks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForecastRequest {
+    /// Whose future.
+    pub series: SeriesName,
+    /// How far; the configured default, or the model's horizon if that is shorter, when absent.
+    pub horizon: Option<SignedDuration>,
+    /// Which quantiles; the configured default when absent.
+    pub levels: Option<QuantileLevels>,
+    /// Use only what was known then; now (or the forecast start, when that is earlier) when absent.
+    pub as_of: Option<Time>,
+    /// The start of the first period; the period that holds `as_of` when absent.
+    pub forecast_start: Option<Time>,
+    /// Also answer `P(value > threshold)` for every point.
+    pub threshold: Option<f64>,
+    /// Which version answers; the champion when absent.
+    pub version: Option<VersionId>,
+}
+
+impl ForecastRequest {
+    /// The default question about a series.
+    #[must_use]
+    pub fn new(series: SeriesName) -> Self {
+        Self {
+            series,
+            horizon: None,
+            levels: None,
+            as_of: None,
+            forecast_start: None,
+            threshold: None,
+            version: None,
+        }
+    }
+}
+
+/// A question with every choice made.
+struct Plan {
+    info: Arc<SeriesInfo>,
+    model: Arc<LoadedModel>,
+    as_of: Time,
+    levels: QuantileLevels,
+    threshold: Option<f64>,
+    /// Why the start is not where it should be.
+    moved: Option<String>,
+    key: AnswerKey,
+}
+
+/// Days before the start whose completeness is the answer's quality.
+const QUALITY_DAYS: i64 = 7;
+
+impl Service {
+    /// Answers a question: choose version and start, look in the cache, else load, build features, predict,
+    /// calibrate, keep, encode. Everyone who asks the same at once waits for one computation.
+    ///
+    /// # Errors
+    /// `NotFound`, `NoModel`, `InvalidInput` (horizon, start, levels, threshold), `InsufficientData`, store failures.
+    pub async fn forecast(&self, request: &ForecastRequest) -> Result<Arc<Answer>> {
+        let plan = self.plan(request).await?;
+        if let Some(answer) = self.answers.answers.get(&plan.key).await {
+            metrics::counter!("forewatt_cache_requests_total", "result" => "hit").increment(1);
+            return Ok(answer);
+        }
+        metrics::counter!("forewatt_cache_requests_total", "result" => "miss").increment(1);
+        let compute = async {
+            let base = self.base_forecast(&plan).await?;
+            Ok(Arc::new(answer::cut(&base, &plan.levels, plan.key.steps, plan.threshold)?))
+        };
+        let answer = self.answers.answers.try_get_with(plan.key.clone(), compute).await;
+        answer.map_err(|error: Arc<Error>| (*error).clone())
+    }
+
+    /// The whole trained horizon at the trained levels, computed once per key and kept as issued.
+    async fn base_forecast(&self, plan: &Plan) -> Result<Arc<Forecast>> {
+        let compute = async {
+            let started = Instant::now();
+            let dataset = self.load_inputs(plan).await?;
+            let (model, start) = (Arc::clone(&plan.model), plan.key.base.forecast_start);
+            let predicted = crate::blocking(move || predict(&dataset, &model, start)).await??;
+            let forecast = Arc::new(self.issue(plan, predicted)?);
+            if plan.key.base.as_of.is_none() {
+                self.issued.keep(Arc::clone(&forecast)).await;
+            }
+            metrics::histogram!("forewatt_forecast_compute_seconds").record(started.elapsed().as_secs_f64());
+            Ok(forecast)
+        };
+        let base = self.answers.bases.try_get_with(plan.key.base.clone(), compute).await;
+        base.map_err(|error: Arc<Error>| (*error).clone())
+    }
+
+    async fn plan(&self, request: &ForecastRequest) -> Result<Plan> {
+        let info = self.series(&request.series).await?;
+        let id =
+            request.version.clone().or_else(|| info.champion().cloned()).ok_or_else(|| no_model(&info))?;
+        let model = self.load_model(&id).await?;
+        if model.version.series != request.series {
+            return Err(Error::invalid(format!(
+                "the version `{id}` forecasts `{}`, not `{}`",
+                model.version.series, request.series
+            )));
+        }
+        if request.threshold.is_some_and(|t| !t.is_finite()) {
+            return Err(Error::invalid("the threshold must be a finite number"));
+        }
+        let horizon = self.choose_horizon(request, &model)?;
+        let levels = match &request.levels {
+            Some(levels) => levels.clone(),
+            None => QuantileLevels::new(self.config.forecast.levels.clone())?,
+        };
+        let (as_of, forecast_start, moved) = self.choose_start(request, &info)?;
+        let mut revisions = vec![info.state.revision];
+        for covariate in &model.version.recipe.covariates {
+            revisions.push(self.series(&covariate.series).await?.state.revision);
+        }
+        let base = BaseKey {
+            series: request.series.clone(),
+            version: id,
+            revisions,
+            forecast_start,
+            as_of: (request.as_of.is_some() || request.forecast_start.is_some()).then_some(as_of),
+            moved: moved.is_some(),
+        };
+        let level_bits = levels.as_slice().iter().map(|l| l.to_bits()).collect();
+        let threshold_bits = request.threshold.map(f64::to_bits);
+        let key = AnswerKey { base, steps: horizon.steps(), levels: level_bits, threshold: threshold_bits };
+        Ok(Plan { info, model, as_of, levels, threshold: request.threshold, moved, key })
+    }
+
+    fn choose_horizon(&self, request: &ForecastRequest, model: &LoadedModel) -> Result<Horizon> {
+        let recipe = &model.version.recipe;
+        let longest = recipe.horizon;
+        let Some(asked) = request.horizon else {
+            let default = forewatt_domain::time::parse_duration(&self.config.forecast.horizon)?;
+            return Ok(Horizon::from_duration(default, recipe.resolution).map_or(longest, |h| h.min(longest)));
+        };
+        let asked = Horizon::from_duration(asked, recipe.resolution)?;
+        if asked > longest {
+            let message = format!(
+                "the horizon of {} steps is longer than the {} steps (of {}) that `{}` was trained for; ask for less or train with a longer horizon",
+                asked.steps(),
+                longest.steps(),
+                recipe.resolution,
+                model.version.id
+            );
+            return Err(Error::invalid(message));
+        }
+        Ok(asked)
+    }
+
+    /// The instant of knowledge, the start, and why the start was moved if it was.
+    fn choose_start(
+        &self,
+        request: &ForecastRequest,
+        info: &SeriesInfo,
+    ) -> Result<(Time, Time, Option<String>)> {
+        let step = info.series.resolution;
+        let now = self.now();
+        let as_of = match (request.as_of, request.forecast_start) {
+            (Some(as_of), _) => as_of,
+            (None, Some(start)) => start.min(now),
+            (None, None) => now,
+        };
+        if let Some(start) = request.forecast_start {
+            if step.floor(start) != start {
+                return Err(Error::invalid(format!(
+                    "forecast_start {start} is not on the series' grid: its periods start every {step}"
+                )));
+            }
+            if start > step.ceil(as_of) {
+                return Err(Error::invalid(format!(
+                    "forecast_start {start} lies after what is known ({as_of}): ask for a longer horizon instead"
+                )));
+            }
+            return Ok((as_of, start, None));
+        }
+        let start = step.floor(as_of);
+        let Some(last) = info.state.last_valid_time else {
+            let message = format!("`{}` has no observations yet: import some first", info.series.name);
+            return Err(Error::new(ErrorKind::InsufficientData, message));
+        };
+        let data_end = last.plus_micros(step.micros());
+        let age_hours = start.micros_since(data_end) / MICROS_PER_HOUR;
+        if age_hours <= i64::from(self.config.forecast.data_age_max_hours) {
+            return Ok((as_of, start, None));
+        }
+        let moved = format!(
+            "the newest observation is {age_hours} hours old: the forecast starts where the data end"
+        );
+        Ok((as_of, data_end, Some(moved)))
+    }
+
+    async fn load_inputs(&self, plan: &Plan) -> Result<Dataset> {
+        let artifact = &plan.model.artifact;
+        let recipe = &plan.model.version.recipe;
+        let start = plan.key.base.forecast_start;
+        let history = duration_micros(features::history_needed(&artifact.spec, recipe.horizon));
+        let from = start.plus_micros(-history.max(QUALITY_DAYS * MICROS_PER_DAY));
+        // Features of the last step look a few steps further and at the whole local day it belongs to.
+        let ahead = recipe.horizon.steps() as i64 * recipe.resolution.micros() + MICROS_PER_DAY;
+        let view = View::Known { as_of: plan.as_of, forecast_start: start };
+        self.load_dataset(&plan.info.series, &recipe.covariates, (from, start.plus_micros(ahead)), view).await
+    }
+
+    /// Dresses predictions as a forecast and holds them to invariants 2 and 3.
+    fn issue(&self, plan: &Plan, predicted: Predicted) -> Result<Forecast> {
+        let recipe = &plan.model.version.recipe;
+        let start = plan.key.base.forecast_start;
+        let step = recipe.resolution.micros();
+        let points = (0..recipe.horizon.steps()).map(|i| ForecastPoint {
+            valid_time: start.plus_micros(i as i64 * step),
+            mean: answer::shortest(predicted.values.mean[i]),
+            quantiles: predicted.values.row(i).iter().map(|&q| answer::shortest(q)).collect(),
+        });
+        let mut reasons: Vec<String> = plan.moved.iter().cloned().chain(predicted.reasons).collect();
+        if predicted.completeness < self.config.forecast.completeness_min {
+            reasons.insert(
+                0,
+                format!(
+                    "{:.0} % of the last {QUALITY_DAYS} days' values are missing",
+                    100.0 * (1.0 - predicted.completeness)
+                ),
+            );
+        }
+        let forecast = Forecast {
+            series: plan.info.series.name.clone(),
+            unit: plan.info.series.unit.clone(),
+            model_version: plan.model.version.id.clone(),
+            forecast_start: start,
+            issued_at: plan.as_of,
+            data_watermark: predicted.watermark.unwrap_or(start),
+            quality: predicted.completeness,
+            degraded: (!reasons.is_empty()).then(|| reasons.join("; ")),
+            levels: recipe.levels.clone(),
+            points: points.collect(),
+        };
+        forecast.check()?;
+        Ok(forecast)
+    }
+}
+
+/// What the model says and what it was told.
+struct Predicted {
+    values: Predictions,
+    completeness: f64,
+    watermark: Option<Time>,
+    reasons: Vec<String>,
+}
+
+/// Features, prediction, calibration for one start: the same `features::build` as in training.
+fn predict(dataset: &Dataset, model: &LoadedModel, start: Time) -> Result<Predicted> {
+    let recipe = &model.version.recipe;
+    let matrix = features::build(dataset, &model.artifact.spec, &[start], recipe.horizon);
+    let values = model.artifact.model.predict(&matrix)?;
+    let step = recipe.resolution.micros();
+    let week = QUALITY_DAYS * MICROS_PER_DAY / step;
+    let known = |i: &i64| !dataset.target.value_at(start.plus_micros(-i * step), start).is_nan();
+    let completeness = (1..=week).filter(known).count() as f64 / week as f64;
+    let ahead = |i: usize| start.plus_micros(i as i64 * step);
+    let blind = dataset.covariates.iter().filter(|c| {
+        c.known_ahead && (0..recipe.horizon.steps()).all(|i| c.column.value_at(ahead(i), start).is_nan())
+    });
+    let reasons = blind.map(|c| format!("no values of `{}` are known ahead", c.series.name)).collect();
+    Ok(Predicted { values, completeness, watermark: dataset.target.watermark(start), reasons })
+}
+
+fn no_model(info: &SeriesInfo) -> Error {
+    let name = &info.series.name;
+    let message =
+        format!("`{name}` has no champion: train one with `forewatt train {name}` or POST /v1/train");
+    Error::new(ErrorKind::NoModel, message)
+}

@@ -1,0 +1,325 @@
+//! The training path: from stored revisions to a registered model version.
+
+use std::collections::BTreeMap;
+
+use forewatt_domain::time::{MICROS_PER_DAY, parse_duration};
+use forewatt_domain::{
+    Covariate, Family, Horizon, ModelVersion, QuantileLevels, Recipe, Resolution, SeriesKind, SeriesName,
+    Time,
+};
+use forewatt_model::artifact::{self, Artifact};
+use forewatt_model::backtest::Refit;
+use forewatt_model::dataset::Dataset;
+use forewatt_model::features::{self, FeatureSpec};
+use forewatt_model::learn::{self, FittedModel};
+use forewatt_store::{NewVersion, ObservationRange, ObservationStore, VersionStore};
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use crate::backtest::{self, BacktestRequest, known_values};
+use crate::dataset::check_covariates;
+use crate::error::{Error, ErrorKind, Result};
+use crate::jobs::Progress;
+use crate::{SeriesInfo, Service, blocking, quality};
+
+/// What to train; everything but the series has a default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainRequest {
+    /// The series to forecast.
+    pub series: SeriesName,
+    /// The model family; the configured one when absent.
+    #[serde(default)]
+    pub model: Option<Family>,
+    /// What it may read beside the target's past; the weather at the same place when absent.
+    #[serde(default)]
+    pub covariates: Option<Vec<Covariate>>,
+    /// How far it must see (`PT48H`); the configured horizon when absent.
+    #[serde(default)]
+    pub horizon: Option<String>,
+    /// The levels it learns; the deciles when absent.
+    #[serde(default)]
+    pub quantiles: Option<QuantileLevels>,
+    /// Learn from at most this many days.
+    #[serde(default)]
+    pub training_days: Option<u32>,
+    /// Days at the end of the data its backtest covers; the configured number when absent.
+    #[serde(default)]
+    pub backtest_days: Option<u32>,
+    /// The seed of everything random.
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// Make it champion when it beats the present one (and when there is none). On unless told otherwise.
+    #[serde(default = "yes")]
+    pub promote: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl TrainRequest {
+    /// The default training of a series.
+    #[must_use]
+    pub fn new(series: SeriesName) -> Self {
+        Self {
+            series,
+            model: None,
+            covariates: None,
+            horizon: None,
+            quantiles: None,
+            training_days: None,
+            backtest_days: None,
+            seed: None,
+            promote: true,
+        }
+    }
+}
+
+/// What a training gave.
+#[derive(Debug, Clone, Serialize)]
+pub struct TrainReport {
+    /// The registered version.
+    pub version: ModelVersion,
+    /// Whether it became champion.
+    pub promoted: bool,
+    /// Why, or why not.
+    pub promotion: String,
+}
+
+/// The simplest models, scored beside every training so that its worth can be seen.
+pub const BASELINES: [Family; 2] = [Family::SeasonalNaive, Family::SeasonalEmpirical];
+
+/// A backtest takes at most this share of the data.
+const BACKTEST_SHARE: i64 = 4;
+
+/// What one training computes before anything is stored.
+struct Trained {
+    artifact: Vec<u8>,
+    metrics: BTreeMap<String, f64>,
+    notes: Vec<String>,
+    quality: forewatt_model::quality::Report,
+    trained: (Time, Time),
+}
+
+impl Service {
+    /// Trains a version: load revisions, check, backtest beside the baselines, fit on everything known now, encode,
+    /// register, and promote when it is better than the champion.
+    ///
+    /// # Errors
+    /// `NotFound`, `InvalidInput`, `InsufficientData` when the history does not suffice, store failures.
+    pub async fn train(&self, request: &TrainRequest, progress: Progress) -> Result<TrainReport> {
+        progress(0.0, "loading");
+        let info = self.series(&request.series).await?;
+        let recipe = self.recipe(request, &info).await?;
+        let dataset = self.load_history(&request.series, &recipe.covariates).await?;
+        let now = self.now();
+        let backtest_days = i64::from(request.backtest_days.unwrap_or(self.config.train.backtest_days));
+        let trained = {
+            let (recipe, progress) = (recipe.clone(), progress.clone());
+            blocking(move || fit(&dataset, recipe, now, backtest_days, &progress)).await??
+        };
+        self.keep_quality(&request.series, info.state.revision, &trained.quality).await?;
+        let artifact_sha256 = self.store.put_artifact(&trained.artifact).await?;
+        let version = NewVersion {
+            series: request.series.clone(),
+            recipe,
+            parent: self.read_series(&request.series).await?.champion().cloned(),
+            created_at: self.now(),
+            trained_from: trained.trained.0,
+            trained_to: trained.trained.1,
+            as_of: now,
+            metrics: trained.metrics,
+            notes: trained.notes,
+            artifact_sha256,
+            artifact_bytes: trained.artifact.len() as u64,
+        };
+        let version = self.store.add_version(version).await?;
+        progress(0.95, "comparing with the champion");
+        let (promoted, promotion) = if request.promote {
+            self.promote_if_better(&version).await?
+        } else {
+            (false, "not asked for".to_owned())
+        };
+        progress(1.0, "done");
+        Ok(TrainReport { version, promoted, promotion })
+    }
+
+    async fn recipe(&self, request: &TrainRequest, info: &SeriesInfo) -> Result<Recipe> {
+        let resolution = info.series.resolution;
+        let horizon = parse_duration(request.horizon.as_deref().unwrap_or(&self.config.forecast.horizon))?;
+        let horizon = Horizon::from_duration(horizon, resolution)?;
+        let covariates = match &request.covariates {
+            Some(covariates) => covariates.clone(),
+            None => self.weather_beside(info).await?,
+        };
+        check_covariates(&request.series, &covariates)?;
+        let family = match request.model {
+            Some(family) => family,
+            None => self.config.train.family.parse()?,
+        };
+        let steps = info
+            .state
+            .last_valid_time
+            .zip(info.state.first_valid_time)
+            .map_or(0, |(last, first)| last.micros_since(first) / resolution.micros());
+        Ok(Recipe {
+            target: request.series.clone(),
+            family,
+            covariates,
+            resolution,
+            horizon,
+            levels: request.quantiles.clone().unwrap_or_else(QuantileLevels::deciles),
+            origin_every_steps: origin_every(steps, horizon, resolution, self.config.train.rows_max),
+            training_days: request.training_days,
+            seed: request.seed.unwrap_or(self.config.train.seed),
+        })
+    }
+
+    /// The weather and temperature series at the target's own place. Known ahead are those with a value that was
+    /// available before its valid time.
+    async fn weather_beside(&self, info: &SeriesInfo) -> Result<Vec<Covariate>> {
+        let Some(place) = info.series.location else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for other in self.list_series(None, None).await? {
+            let weather = matches!(other.series.kind, SeriesKind::Temperature | SeriesKind::Weather);
+            if !weather || other.series.location != Some(place) {
+                continue;
+            }
+            let Some(last) = other.state.last_valid_time else { continue };
+            let to = last.min(self.now()).plus_micros(1);
+            let range = ObservationRange {
+                series: other.series.name.clone(),
+                from: to.plus_micros(-14 * MICROS_PER_DAY),
+                to,
+            };
+            let known_ahead =
+                self.store.read_revisions(&range).await?.iter().any(|o| o.available_at < o.valid_time);
+            found.push(Covariate { series: other.series.name, known_ahead });
+        }
+        Ok(found)
+    }
+}
+
+/// The distance between training origins that keeps about `rows_max` rows and shares no factor with the steps of
+/// a day, so that every time of the day is seen as a start.
+fn origin_every(steps: i64, horizon: Horizon, resolution: Resolution, rows_max: usize) -> u32 {
+    let origins = (rows_max / horizon.steps()).max(1);
+    let least = u32::try_from(steps.unsigned_abs() / origins as u64 + 1).unwrap_or(u32::MAX);
+    let day = u32::try_from(resolution.steps_per_day()).unwrap_or(1);
+    (least..least.saturating_add(day)).find(|&every| gcd(every, day) == 1).unwrap_or(least)
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// Backtest, final fit and encoding: pure computation.
+fn fit(dataset: &Dataset, recipe: Recipe, now: Time, days: i64, progress: &Progress) -> Result<Trained> {
+    let known = known_values(dataset, now);
+    let (Some(first), Some(last)) = (known.first(), known.last()) else {
+        let message = format!("nothing was known of `{}` at {now}", recipe.target);
+        return Err(Error::new(ErrorKind::InsufficientData, message));
+    };
+    let (first, data_end) = (first.valid_time, last.valid_time.plus_micros(recipe.resolution.micros()));
+    let quality = quality::check(&dataset.series, &known, now);
+    progress(0.05, "backtest");
+    let (metrics, mut notes) = score(dataset, &recipe, (first, data_end), days, progress)?;
+    progress(0.6, "fitting on everything known");
+    let spec = FeatureSpec::for_dataset(dataset, recipe.horizon);
+    let model = fit_final(dataset, &recipe, &spec, data_end, &quality.masked)?;
+    notes.extend(model.notes().iter().cloned());
+    notes.extend(masked_notes(&quality.masked));
+    let artifact = artifact::encode(&Artifact { recipe, spec, model })
+        .map_err(|error| Error::internal(format!("encoding the model: {error}")))?;
+    Ok(Trained { artifact, metrics, notes, quality, trained: (first, data_end) })
+}
+
+/// Fits on every origin whose values are known, bad stretches masked.
+fn fit_final(
+    dataset: &Dataset,
+    recipe: &Recipe,
+    spec: &FeatureSpec,
+    end: Time,
+    masked: &[(Time, Time)],
+) -> Result<FittedModel> {
+    let newest = recipe.resolution.floor(end);
+    let origins = features::training_origins(dataset, recipe, newest, newest);
+    let matrix = features::build(dataset, spec, &origins, recipe.horizon);
+    let target = features::target(dataset, &matrix.keys, Time::MAX, masked);
+    Ok(learn::learn(recipe, &features::training_set(&matrix, &target))?)
+}
+
+/// The backtest of the recipe and of every baseline on the last days, as a flat list of numbers:
+/// `mae`, `pinball`, ... for the model, `seasonal-naive/mae`, ... for the baselines.
+fn score(
+    dataset: &Dataset,
+    recipe: &Recipe,
+    (first, end): (Time, Time),
+    days: i64,
+    progress: &Progress,
+) -> Result<(BTreeMap<String, f64>, Vec<String>)> {
+    let span = (days * MICROS_PER_DAY).min(end.micros_since(first) / BACKTEST_SHARE);
+    let zone = &dataset.series.time_zone;
+    let from = zone.start_of_day(zone.civil(end.plus_micros(-span)).date);
+    let from = recipe.resolution.ceil(from);
+    let mut metrics = BTreeMap::new();
+    let families: Vec<Family> =
+        BASELINES.into_iter().filter(|&f| f != recipe.family).chain([recipe.family]).collect();
+    for (i, &family) in families.iter().enumerate() {
+        let request = BacktestRequest {
+            family,
+            covariates: recipe.covariates.clone(),
+            from,
+            to: end,
+            every: SignedDuration::from_hours(24),
+            horizon: recipe.resolution.duration() * i32::try_from(recipe.horizon.steps()).unwrap_or(i32::MAX),
+            refit: Refit::Never,
+            levels: recipe.levels.clone(),
+            training_days: recipe.training_days,
+            seed: recipe.seed,
+        };
+        let share = 0.05 + 0.5 * i as f64 / families.len() as f64;
+        let quiet: Progress = std::sync::Arc::new(|_, _| ());
+        progress(share, &format!("backtest of {family}"));
+        let outcome = match backtest::run(dataset, &request, &quiet) {
+            Ok(outcome) => outcome,
+            Err(error) if error.kind == ErrorKind::InsufficientData && family == recipe.family => {
+                return Ok((metrics, vec![format!("no backtest: {error}")]));
+            }
+            Err(error) if error.kind == ErrorKind::InsufficientData => continue,
+            Err(error) => return Err(error),
+        };
+        let prefix = if family == recipe.family { String::new() } else { format!("{family}/") };
+        for (name, value) in outcome.metrics.named() {
+            metrics.insert(format!("{prefix}{name}"), value);
+        }
+    }
+    metrics.insert("backtest_from".to_owned(), from.seconds() as f64);
+    metrics.insert("backtest_to".to_owned(), end.seconds() as f64);
+    metrics.retain(|_, value| value.is_finite());
+    Ok((metrics, Vec::new()))
+}
+
+fn masked_notes(masked: &[(Time, Time)]) -> Option<String> {
+    const SHOWN: usize = 5;
+    let listed: Vec<String> = masked.iter().take(SHOWN).map(|(from, to)| format!("{from}..{to}")).collect();
+    let more =
+        if masked.len() > SHOWN { format!(" and {} more", masked.len() - SHOWN) } else { String::new() };
+    (!masked.is_empty()).then(|| format!("masked as bad: {}{more}", listed.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_visit_every_hour_of_the_day() {
+        let horizon = Horizon::from_steps(48, Resolution::HOUR).unwrap();
+        for (steps, rows_max) in [(8_760, 60_000), (8_760, 1_000), (100_000, 60_000), (10, 1_000_000)] {
+            let every = origin_every(steps, horizon, Resolution::HOUR, rows_max);
+            assert_eq!(gcd(every, 24), 1, "{steps} {rows_max}");
+            assert!(steps / i64::from(every) * 48 <= rows_max as i64);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! A service on a temporary folder with a stopped clock, and data for it.
+
+use std::sync::Arc;
+
+use forewatt_domain::{Location, Observation, Resolution, Series, SeriesKind, SeriesName, Time, Zone};
+use forewatt_service::config::{CacheConfig, Config, ForecastConfig, LimitsConfig, TrainConfig};
+use forewatt_service::jobs::Progress;
+use forewatt_service::observations::NewObservation;
+use forewatt_service::{Service, StoreOptions};
+
+/// Microseconds in an hour.
+pub const HOUR: i64 = 3_600_000_000;
+/// Microseconds in a day.
+pub const DAY: i64 = 24 * HOUR;
+
+/// An instant this many microseconds after 2024-01-01T00:00:00Z.
+pub fn at(micros: i64) -> Time {
+    Time::from_seconds(1_704_067_200).plus_micros(micros)
+}
+
+pub fn name(text: &str) -> SeriesName {
+    text.parse().unwrap()
+}
+
+pub fn quiet() -> Progress {
+    Arc::new(|_, _| ())
+}
+
+pub fn config(now: Time) -> Config {
+    Config {
+        forecast: ForecastConfig {
+            horizon: "PT48H".to_owned(),
+            levels: vec![0.1, 0.5, 0.9],
+            data_age_max_hours: 168,
+            completeness_min: 0.9,
+            fixed_now: now.to_string(),
+            batch_max: 10,
+            issued_queue_max: 8,
+        },
+        cache: CacheConfig {
+            answers_max_bytes: 10_000_000,
+            answer_ttl_ms: 60_000,
+            series_ttl_ms: 60_000,
+            series_max: 100,
+            models_max: 10,
+        },
+        train: TrainConfig {
+            family: "linear".to_owned(),
+            backtest_days: 14,
+            rows_max: 20_000,
+            seed: 1,
+            jobs_queue_max: 4,
+            jobs_running_max: 1,
+        },
+        limits: LimitsConfig { read_points_max: 10_000, write_points_max: 10_000, list_max: 100 },
+    }
+}
+
+pub async fn open(dir: &tempfile::TempDir, now: Time) -> Service {
+    let options = StoreOptions { read_connections: 2, busy_timeout_ms: 1_000 };
+    Service::open(dir.path(), options, config(now)).await.unwrap()
+}
+
+pub async fn fresh(now: Time) -> (Service, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    (open(&dir, now).await, dir)
+}
+
+/// `days` of hourly load with a daily and a weekly rhythm and some noise, known an hour after each start.
+pub fn hourly(days: i64) -> Vec<Observation> {
+    let mut state = 7_u64;
+    let mut noise = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f64 / f64::from(1 << 24) - 0.5
+    };
+    let value = |hour: i64, noise: f64| {
+        let weekend = (hour / 24) % 7 >= 5;
+        let angle = (hour % 24) as f64 / 24.0 * std::f64::consts::TAU;
+        1_000.0 + 200.0 * (angle - 2.0).sin() - if weekend { 150.0 } else { 0.0 } + 60.0 * noise
+    };
+    (0..days * 24)
+        .map(|hour| Observation {
+            valid_time: at(hour * HOUR),
+            available_at: at((hour + 1) * HOUR),
+            value: value(hour, noise()),
+        })
+        .collect()
+}
+
+pub fn series(text: &str) -> Series {
+    Series {
+        name: name(text),
+        kind: SeriesKind::Load,
+        unit: "MW".to_owned(),
+        resolution: Resolution::HOUR,
+        time_zone: Zone::utc(),
+        location: Some(Location::new(52.0, 5.0).unwrap()),
+        holiday_region: Some("NL".to_owned()),
+        parent: None,
+    }
+}
+
+pub async fn write(service: &Service, text: &str, observations: &[Observation]) {
+    service.put_series(&series(text)).await.unwrap();
+    let new: Vec<NewObservation> = observations
+        .iter()
+        .map(|o| NewObservation {
+            valid_time: o.valid_time,
+            available_at: Some(o.available_at),
+            value: o.value,
+        })
+        .collect();
+    service.write_observations(&name(text), &new).await.unwrap();
+}
