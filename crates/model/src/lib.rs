@@ -17,7 +17,6 @@ pub mod member;
 pub mod metrics;
 pub mod predict;
 pub mod quality;
-pub mod quality;
 pub mod quantile;
 #[cfg(test)]
 mod synthetic;

@@ -18,6 +18,7 @@ use rayon::prelude::*;
 
 use crate::dataset::Dataset;
 use crate::features::{self, FeatureSpec};
+use crate::learn::learn;
 use crate::matrix::{FeatureMatrix, TrainingSet};
 use crate::predict::{ModelError, Predict, Predictions};
 
@@ -60,6 +61,29 @@ struct Answered {
     rows: Vec<usize>,
     model: Predictions,
     baseline: Option<Predictions>,
+}
+
+/// Forecasts from every origin of the plan as they would have been made then, and their scores.
+///
+/// `spec` must not depend on data from after the origins beyond the choice of columns. `mask_at` names the
+/// stretches whose targets are not learned from at a cutoff. `progress` is called from several threads after
+/// each refit's origins, with how many are done of how many; `false` stops. Deterministic whatever the thread
+/// count; at most twice as many fits as threads are in memory at a time.
+///
+/// # Errors
+/// [`BacktestError`]: a plan that cannot be, no history or actuals, a model that cannot be fitted, cancelled.
+pub fn run(
+    dataset: &Dataset,
+    spec: &FeatureSpec,
+    recipe: &Recipe,
+    plan: &Plan,
+    mask_at: &MaskAt<'_>,
+    progress: &Progress<'_>,
+) -> Result<Outcome, BacktestError> {
+    let learner = |recipe: &Recipe, data: &TrainingSet| -> Result<Box<dyn Predict>, ModelError> {
+        Ok(Box::new(learn(recipe, data)?))
+    };
+    run_with(dataset, spec, recipe, plan, mask_at, progress, &learner)
 }
 
 /// [`run`] with another way to learn, for tests and for models of one's own.

@@ -297,6 +297,19 @@ fn one_thread_and_many_agree() {
     assert_eq!(with(1), with(3));
 }
 
+#[test]
+fn the_families_run_end_to_end_and_beat_a_shifted_baseline() {
+    let data = dataset(&observed(), &[]);
+    let plan = plan(Refit::Every(SignedDuration::from_hours(14 * 24)));
+    let spec = FeatureSpec::for_dataset(&data, plan.horizon);
+    let outcome = run(&data, &spec, &recipe(Family::Linear, 24), &plan, &|_| vec![], &|_, _| true).unwrap();
+    assert_eq!((outcome.rows.len(), outcome.fits), (21 * 24, 2));
+    for row in &outcome.rows {
+        assert!(row.mean.is_finite() && row.quantiles.windows(2).all(|w| w[0] <= w[1]), "{row:?}");
+    }
+    assert!(outcome.metrics.mae < 3.0 && outcome.baseline_metrics.mae < 3.0, "{:?}", outcome.metrics);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
     /// Invariant 1 for the whole path: what became known after an origin cannot change its forecast.
