@@ -22,6 +22,13 @@ fn nearest(levels: &[f64], z: f64) -> usize {
     if (score(levels[right]) - z).abs() <= (score(levels[left]) - z).abs() { right } else { left }
 }
 
+/// The position of the level nearest to one half; 0 for none.
+pub(super) fn nearest_to_half(levels: &[f64]) -> usize {
+    let distance = |i: &usize| (levels[*i] - 0.5).abs();
+    let nearest = (0..levels.len()).min_by(|a, b| distance(a).total_cmp(&distance(b)));
+    nearest.unwrap_or(0)
+}
+
 /// For every level, the knot at or below it (by position among the knots) and the share of the next knot.
 pub(super) fn interpolation(levels: &[f64], knots: &[usize]) -> Vec<(usize, f32)> {
     let last = knots.len() - 1;
@@ -52,6 +59,12 @@ pub(super) fn mean_weights(levels: &[f64]) -> Vec<f64> {
 /// from 0.005 to 0.995.
 fn score(level: f64) -> f64 {
     4.91 * (level.powf(0.14) - (1.0 - level).powf(0.14))
+}
+
+/// The pinball loss of a forecast quantile.
+pub(super) fn pinball(level: f64, actual: f32, forecast: f32) -> f64 {
+    let error = f64::from(actual) - f64::from(forecast);
+    (level * error).max((level - 1.0) * error)
 }
 
 /// The quantile of values by linear interpolation of order statistics (type 7 of Hyndman and Fan 1996); 0 for none.

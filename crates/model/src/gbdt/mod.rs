@@ -4,19 +4,22 @@
 //! residual quantiles of rows the tree did not see. The method:
 //!
 //! 1. Features become at most 254 quantile bins and one bin for missing values ([`binning`]).
-//! 2. Four levels at a time, from a shuffled cycle, each grow one tree leaf by leaf on a random part of the days and
+//! 2. Four levels at a time, from a shuffled cycle, each grow one tree leaf by leaf on a random part of the rows and
 //!    of the features. The gradient of the pinball loss takes two values only, so histograms are exact counts and the
 //!    gain is that of a two-class tree ([`grow`]). Four is fixed: the result does not depend on the threads.
 //! 3. Each leaf takes, for every level, the residual quantile of its out-of-bag rows, times the learning rate, times
 //!    a weight that decays with the distance between the levels ([`leaves`]).
 //! 4. Rounds end when the pinball loss of the last forecast starts, held out, has not improved for a while; the best
 //!    number of trees is then grown again from all rows ([`train`]).
-//! 5. A forecast is the sum of the leaf vectors, sorted (Chernozhukov et al. 2010) ([`predict`]).
+//! 5. The held-out rows also say by how much each level must move away from the middle to cover its share
+//!    ([`calibrate`]).
+//! 6. A forecast is the sum of the leaf vectors, sorted (Chernozhukov et al. 2010) ([`predict`]).
 //!
 //! Friedman (2001, 2002) for stochastic gradient boosting with leaf renewal; Ke et al. (2017) for leaf-wise growth on
 //! histograms; Koenker and Bassett (1978) for the pinball loss.
 
 mod binning;
+mod calibrate;
 mod grow;
 mod leaves;
 mod levels;
@@ -34,6 +37,9 @@ pub use predict::Forest;
 /// The fewest rows a forest learns from.
 pub const MIN_ROWS: usize = 100;
 
+/// The most rows it learns from.
+pub const MAX_ROWS: usize = 50_000_000;
+
 /// How a forest is grown; the defaults suit years of hourly load.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -46,7 +52,7 @@ pub struct Params {
     pub leaves: usize,
     /// The fewest in-bag rows of a leaf.
     pub leaf_rows: usize,
-    /// The share of days a tree is grown on; the rest set its leaf values.
+    /// The share of rows a tree is grown on; the rest set its leaf values.
     pub bag_share: f64,
     /// The share of features a tree may split on.
     pub feature_share: f64,
@@ -115,6 +121,11 @@ impl Fit for Booster {
         let rows = data.features.rows();
         if rows < MIN_ROWS {
             return Err(ModelError::TooFewRows { family: "gbdt", rows, needed: MIN_ROWS });
+        }
+        if rows > MAX_ROWS {
+            return Err(ModelError::Numeric {
+                what: format!("{rows} training rows are more than {MAX_ROWS}: shorten the training window"),
+            });
         }
         if data.target.len() != rows || data.features.values.len() != rows * data.features.columns() {
             return Err(ModelError::Numeric {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::binning::Feature;
 use super::grow::Tree;
-use super::levels::{interpolation, mean_weights};
+use super::levels::{interpolation, mean_weights, nearest_to_half};
 use crate::matrix::FeatureMatrix;
 use crate::predict::{ModelError, Predict, Predictions};
 
@@ -104,6 +104,8 @@ pub struct Forest {
     places: Vec<(usize, f32)>,
     /// The weight of every knot in the mean.
     weights: Vec<f32>,
+    /// The knot nearest to one half.
+    middle: usize,
 }
 
 /// What is written of a forest.
@@ -120,6 +122,8 @@ pub(super) struct Stored {
     pub scale: f64,
     /// A start value per knot.
     pub start: Vec<f32>,
+    /// By how much the distance of the knots from the middle one is stretched.
+    pub width: f32,
     pub mean: MeanRule,
     trees: Vec<Span>,
     nodes: Vec<Node>,
@@ -136,6 +140,7 @@ impl Stored {
     ) -> Self {
         Self {
             start: vec![0.0; knots.len()],
+            width: 1.0,
             levels,
             knots,
             features,
@@ -174,10 +179,12 @@ impl Stored {
         if knots == 0 || !rising || !inside {
             return Err("the forest's levels do not rise between 0 and 1".to_owned());
         }
-        let numbers = [self.center, self.scale, self.mean.spread.into(), self.mean.shift.into()];
+        let rule = [self.width, self.mean.spread, self.mean.shift].map(f64::from);
+        let numbers = rule.iter().chain([&self.center, &self.scale]);
         if self.start.len() != knots
             || !self.start.iter().all(|v| v.is_finite())
-            || !numbers.iter().all(|v| v.is_finite())
+            || !numbers.into_iter().all(|v| v.is_finite())
+            || self.width < 0.0
         {
             return Err("the forest's start values are not numbers".to_owned());
         }
@@ -231,12 +238,20 @@ impl From<Forest> for Stored {
 
 impl Forest {
     pub(super) fn new(stored: Stored) -> Self {
-        let knots: Vec<f64> = stored.knots.iter().map(|&k| stored.levels[k]).collect();
-        Self {
+        let mut forest = Self {
             places: interpolation(&stored.levels, &stored.knots),
-            weights: mean_weights(&knots).iter().map(|&w| w as f32).collect(),
+            weights: Vec::new(),
+            middle: 0,
             stored,
-        }
+        };
+        let knots = forest.learned_levels();
+        forest.weights = mean_weights(&knots).iter().map(|&w| w as f32).collect();
+        forest.middle = nearest_to_half(&knots);
+        forest
+    }
+
+    pub(super) fn set_width(&mut self, width: f32) {
+        self.stored.width = width;
     }
 
     pub(super) fn set_mean(&mut self, mean: MeanRule) {
@@ -255,8 +270,12 @@ impl Forest {
         self.stored.trees.len()
     }
 
-    /// How many levels it learned; the others are interpolated.
-    pub(super) fn knots(&self) -> usize {
+    /// The levels it learned; the others are interpolated.
+    pub(super) fn learned_levels(&self) -> Vec<f64> {
+        self.stored.knots.iter().map(|&k| self.stored.levels[k]).collect()
+    }
+
+    fn knots(&self) -> usize {
         self.stored.knots.len()
     }
 
@@ -294,6 +313,10 @@ impl Forest {
         }
         for row in values.chunks_exact_mut(knots) {
             row.sort_unstable_by(f32::total_cmp);
+            let middle = row[self.middle];
+            for value in row {
+                *value = middle + (*value - middle) * forest.width;
+            }
         }
     }
 

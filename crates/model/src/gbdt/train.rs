@@ -5,21 +5,18 @@ use rayon::prelude::*;
 
 use super::Params;
 use super::binning::Binned;
+use super::calibrate::{mean_rule, width};
 use super::grow::{Task, Tree, Workspace, grow};
 use super::leaves::{Residuals, append, weights};
-use super::levels::{knots, quantile};
-use super::predict::{Forest, MeanRule, Stored, leaf};
+use super::levels::{knots, pinball, quantile};
+use super::predict::{Forest, Stored, leaf};
 use super::random::Random;
 use crate::matrix::{FeatureMatrix, TrainingSet};
 
 /// Trees grown from the same predictions; fixed, so that the result does not depend on the number of threads.
 const AT_ONCE: usize = 4;
-/// With fewer days than this, rows are drawn into the bag one by one.
-const MIN_DAYS: usize = 30;
 /// With fewer held-out rows than this, the loss on them would choose the number of trees by luck.
 const MIN_HELD_OUT: usize = 40;
-/// Rows whose residuals correct the mean.
-const MEAN_ROWS: usize = 10_000;
 
 /// Learns a forest; the rows have been checked.
 pub(super) fn train(params: &Params, data: &TrainingSet, levels: &QuantileLevels) -> Forest {
@@ -28,22 +25,32 @@ pub(super) fn train(params: &Params, data: &TrainingSet, levels: &QuantileLevels
     let (center, scale) = standard(&data.target);
     let target: Vec<f32> = data.target.iter().map(|&y| ((f64::from(y) - center) / scale) as f32).collect();
     let binned = Binned::new(&data.features);
-    let trainer = Trainer {
-        params,
-        levels: knots.iter().map(|&k| levels[k]).collect(),
-        units: bag_units(&data.features),
-        target,
-        binned,
+    let trainer = Trainer { params, levels: knots.iter().map(|&k| levels[k]).collect(), target, binned };
+    let features = &data.features;
+    let forest = |grown: Grown| {
+        let mut stored =
+            Stored::new(levels.clone(), knots.clone(), trainer.binned.features.clone(), (center, scale));
+        stored.start = grown.start;
+        for (tree, values) in &grown.trees {
+            stored.push(tree, values);
+        }
+        Forest::new(stored)
     };
-    let grown = trainer.grow_best(&data.features);
-    let mut stored = Stored::new(levels, knots, trainer.binned.features.clone(), (center, scale));
-    stored.start = grown.start;
-    for (tree, values) in &grown.trees {
-        stored.push(tree, values);
-    }
-    let mut forest = Forest::new(stored);
-    forest.set_mean(mean_rule(&forest, &data.features, &trainer.target));
-    forest
+    let all: Vec<u32> = (0..features.rows() as u32).collect();
+    let (rows, held_out) = hold_out(features, params.held_out_share);
+    let mut fitted = if held_out.len() < MIN_HELD_OUT {
+        forest(trainer.grow(&all, &[], params.trees))
+    } else {
+        let mut chosen = forest(trainer.grow(&rows, &held_out, params.trees));
+        let width = width(&chosen, features, &trainer.target, &held_out);
+        if params.refit {
+            chosen = forest(trainer.grow(&all, &[], chosen.trees()));
+        }
+        chosen.set_width(width);
+        chosen
+    };
+    fitted.set_mean(mean_rule(&fitted, features, &trainer.target));
+    fitted
 }
 
 /// The median of the targets and a scale: the mean absolute deviation from it; 1 when all are equal.
@@ -52,19 +59,6 @@ fn standard(target: &[f32]) -> (f64, f64) {
     let deviation: f64 = target.iter().map(|&y| (f64::from(y) - center).abs()).sum();
     let scale = deviation / target.len() as f64;
     (center, if scale > 0.0 { scale } else { 1.0 })
-}
-
-/// The unit by which each row is drawn into the bag: its local day, since the hours of a day err together and would
-/// make out-of-bag residuals look too small.
-fn bag_units(features: &FeatureMatrix) -> Vec<u32> {
-    let mut days: Vec<i32> = features.keys.iter().map(|key| key.local_day).collect();
-    days.sort_unstable();
-    days.dedup();
-    if days.len() < MIN_DAYS {
-        return (0..features.rows() as u32).collect();
-    }
-    let unit = |day: i32| days.binary_search(&day).unwrap_or(0) as u32;
-    features.keys.iter().map(|key| unit(key.local_day)).collect()
 }
 
 /// Rows to learn from and rows held out: those of the last forecast starts.
@@ -88,8 +82,6 @@ struct Trainer<'a> {
     params: &'a Params,
     /// The levels learned.
     levels: Vec<f64>,
-    /// The bag unit of every row.
-    units: Vec<u32>,
     /// Standardised.
     target: Vec<f32>,
     binned: Binned,
@@ -106,22 +98,6 @@ struct Slot {
 }
 
 impl Trainer<'_> {
-    /// Finds the number of trees on held-out rows, and grows them from all.
-    fn grow_best(&self, features: &FeatureMatrix) -> Grown {
-        let all = || (0..features.rows() as u32).collect::<Vec<u32>>();
-        let (rows, held_out) = hold_out(features, self.params.held_out_share);
-        if held_out.len() < MIN_HELD_OUT {
-            return self.grow(&all(), &[], self.params.trees);
-        }
-        let grown = self.grow(&rows, &held_out, self.params.trees);
-        if self.params.refit {
-            let trees = grown.trees.len();
-            drop(grown);
-            return self.grow(&all(), &[], trees);
-        }
-        grown
-    }
-
     /// Grows trees from `rows` until the loss on `held_out` stops falling; with none held out, all the trees.
     fn grow(&self, rows: &[u32], held_out: &[u32], trees: usize) -> Grown {
         let levels = self.levels.len();
@@ -173,12 +149,11 @@ impl Trainer<'_> {
     ) -> (Tree, Vec<f32>) {
         let levels = self.levels.len();
         let mut random = Random::new(self.params.seed, number as u64 + 1);
-        let bag: Vec<bool> = (0..self.binned.rows).map(|_| random.chance(self.params.bag_share)).collect();
         slot.work.rows.clear();
         slot.outside.clear();
         for &row in rows {
             let at = row as usize;
-            if bag[self.units[at] as usize] {
+            if random.chance(self.params.bag_share) {
                 let above = predicted[at * levels + own] > self.target[at];
                 slot.work.rows.push(row << 1 | u32::from(above));
             } else {
@@ -262,11 +237,8 @@ impl Trainer<'_> {
         let of_row = |&row: &u32| {
             let row = row as usize;
             let values = &predicted[row * levels..(row + 1) * levels];
-            let pinball = |(&level, &value): (&f64, &f32)| {
-                let error = f64::from(self.target[row]) - f64::from(value);
-                (level * error).max((level - 1.0) * error)
-            };
-            self.levels.iter().zip(values).map(pinball).sum::<f64>()
+            let pairs = self.levels.iter().zip(values);
+            pairs.map(|(&level, &value)| pinball(level, self.target[row], value)).sum::<f64>()
         };
         rows.iter().map(of_row).sum()
     }
@@ -292,31 +264,4 @@ impl Cycle {
         self.at += 1;
         self.order[self.at - 1]
     }
-}
-
-/// Makes the mean of the forecasts' means that of the targets.
-///
-/// The quantiles say nothing of the tails beyond them. A correction in proportion to the spread lets it vanish where
-/// the forecast is certain (solar at night), which a constant would not.
-fn mean_rule(forest: &Forest, features: &FeatureMatrix, target: &[f32]) -> MeanRule {
-    let knots = forest.knots();
-    let Ok(columns) = forest.columns(features) else {
-        return MeanRule::default(); // impossible: the forest was grown from these features
-    };
-    let stride = features.rows().div_ceil(MEAN_ROWS);
-    let rows: Vec<usize> = (0..features.rows()).step_by(stride).collect();
-    let one = |&row: &usize| {
-        let mut values = vec![0.0; knots];
-        forest.knot_values(features, &columns, row, &mut values);
-        let spread = f64::from(values[knots - 1]) - f64::from(values[0]);
-        (f64::from(target[row]) - f64::from(forest.mean(&values)), spread)
-    };
-    let found: Vec<(f64, f64)> = rows.par_iter().map(one).collect();
-    let (residual, spread) = found.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-    if knots == 1 {
-        let shift = (residual / rows.len() as f64) as f32;
-        return MeanRule { spread: 0.0, shift };
-    }
-    let share = if spread > 0.0 { residual / spread } else { 0.0 };
-    MeanRule { spread: share.clamp(-0.5, 0.5) as f32, shift: 0.0 }
 }
