@@ -1,0 +1,138 @@
+//! REST: one file a resource, one stack of middleware, one description of it all.
+
+pub mod extract;
+pub mod forecast;
+pub mod holidays;
+pub mod issued;
+pub mod jobs;
+pub mod middleware;
+pub mod models;
+pub mod observations;
+pub mod openapi;
+pub mod ops;
+pub mod quality;
+pub mod reply;
+pub mod schema;
+pub mod series;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{Method, StatusCode};
+use axum::routing::{get, post};
+use forewatt_service::series::nearest;
+use forewatt_service::{Error, ErrorKind, Service};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Semaphore;
+
+use crate::dashboard;
+use crate::error::Problem;
+
+/// What the HTTP layers are told, in the types they use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpOptions {
+    /// The largest request body, as sent and unpacked, in bytes.
+    pub body_max_bytes: usize,
+    /// How long one request may take.
+    pub request_timeout: Duration,
+    /// Requests worked on at once; more are answered 503.
+    pub concurrency_max: usize,
+    /// Listening on this computer's own addresses only: then only its own names may be asked for.
+    pub loopback_only: bool,
+    /// Serve the page at `/` and the API's description at `/docs`.
+    pub dashboard: bool,
+}
+
+/// What every handler can reach. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    /// The use cases.
+    pub service: Service,
+    /// Renders `/metrics`.
+    pub metrics: PrometheusHandle,
+    /// Limits and choices.
+    pub options: Arc<HttpOptions>,
+    /// One permit for each request that may be worked on at once.
+    pub at_work: Arc<Semaphore>,
+}
+
+/// How often the recorder's samples are folded into their buckets, so that they do not pile up between scrapes.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+impl AppState {
+    /// The state of a server that has just started. Needs a tokio runtime.
+    #[must_use]
+    pub fn new(service: Service, metrics: PrometheusHandle, options: HttpOptions) -> Self {
+        let at_work = Arc::new(Semaphore::new(options.concurrency_max.clamp(1, Semaphore::MAX_PERMITS)));
+        let upkeep = metrics.clone();
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(METRICS_UPKEEP);
+            loop {
+                ticks.tick().await;
+                upkeep.run_upkeep();
+            }
+        });
+        Self { service, metrics, options: Arc::new(options), at_work }
+    }
+}
+
+/// Every route behind the whole stack.
+pub fn router(state: AppState) -> Router {
+    let mut routes = api();
+    if state.options.dashboard {
+        routes = routes.merge(dashboard::routes());
+    }
+    routes
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::compress())
+        .layer(axum::middleware::from_fn_with_state(state.clone(), middleware::gate))
+        .with_state(state)
+}
+
+/// The routes of the API. What they are for stands in `openapi.rs`, and a test holds the two together.
+fn api() -> Router<AppState> {
+    Router::new()
+        .route("/v1/series", get(series::list))
+        .route("/v1/series/{name}", get(series::show).put(series::put))
+        .route("/v1/series/{name}/observations", get(observations::read).post(observations::write))
+        .route("/v1/series/{name}/quality", get(quality::show))
+        .route("/v1/series/{name}/forecast", get(forecast::show))
+        .route("/v1/series/{name}/forecasts", get(issued::read))
+        .route("/v1/series/{name}/accuracy", get(models::accuracy))
+        .route("/v1/series/{name}/holidays", get(holidays::read))
+        .route("/v1/forecasts:batch", post(forecast::batch))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{id}", get(models::show).post(models::act))
+        .route("/v1/train", post(jobs::train))
+        .route("/v1/jobs", get(jobs::list))
+        .route("/v1/jobs/{id}", get(jobs::show))
+        .route("/health/live", get(ops::live))
+        .route("/health/ready", get(ops::ready))
+        .route("/metrics", get(ops::metrics))
+        .route("/openapi.json", get(openapi::document))
+}
+
+/// 404 for a path that no route has, with the nearest one.
+async fn no_such_path(request: Request) -> Problem {
+    let path = request.uri().path();
+    let shown: String = path.chars().take(200).collect();
+    let known = openapi::paths().iter();
+    let hint = match nearest(path, known.map(String::as_str)) {
+        Some(near) => format!("did you mean {near}?"),
+        None => "/docs and /openapi.json list every route".to_owned(),
+    };
+    Problem::from(Error::new(ErrorKind::NotFound, format!("there is nothing at {shown}; {hint}")))
+}
+
+/// 405; axum adds `Allow`.
+async fn wrong_method(method: Method, request: Request) -> Problem {
+    let shown: String = method.as_str().chars().take(20).collect();
+    let detail =
+        format!("{} does not take {shown}: the Allow header says what it takes", request.uri().path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed", detail)
+}

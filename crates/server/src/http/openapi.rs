@@ -1,0 +1,78 @@
+//! `/openapi.json`: generated from the handlers, encoded once.
+
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::LazyLock;
+
+use axum::body::Bytes;
+use axum::http::HeaderMap;
+use utoipa::OpenApi;
+
+use crate::error::{FieldError, HttpResult, Problem};
+use crate::http::extract::Params;
+use crate::http::{forecast, holidays, issued, jobs, models, observations, ops, quality, reply, series};
+
+/// The API in one description.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Forewatt",
+        description = "Probabilistic energy forecasts: series and their observations, models with honest backtests, and \
+            forecasts with quantiles.\n\nTimes are RFC 3339 and answered in UTC; durations are ISO 8601 (`PT48H`) or a number and a \
+            unit (`48h`). Errors are `application/problem+json` (RFC 9457) and say how to mend them. Unknown parameters and \
+            fields are refused.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    paths(
+        series::list, series::show, series::put,
+        observations::read, observations::write,
+        quality::show, holidays::read,
+        forecast::show, forecast::batch, issued::read,
+        models::accuracy, models::list, models::show, models::act,
+        jobs::train, jobs::list, jobs::show,
+        ops::live, ops::ready, ops::metrics,
+    ),
+    components(schemas(Problem, FieldError)),
+    tags(
+        (name = "series", description = "What is measured: descriptions, observations, data quality, holidays."),
+        (name = "forecasts", description = "What is expected, with its uncertainty; and what was expected before."),
+        (name = "models", description = "Training, comparing and promoting."),
+        (name = "operations", description = "Health and metrics."),
+    ),
+)]
+pub struct Api;
+
+/// The encoded description with its entity tag and its paths.
+struct Encoded {
+    json: Bytes,
+    etag: String,
+    paths: Vec<String>,
+}
+
+static ENCODED: LazyLock<Encoded> = LazyLock::new(|| {
+    let api = Api::openapi();
+    // The description is made of text and lists and always serialises.
+    let json = api.to_json().unwrap_or_default().into_bytes();
+    let etag = content_tag(&json);
+    Encoded { json: json.into(), etag, paths: api.paths.paths.keys().cloned().collect() }
+});
+
+/// Every path of the API, as templates.
+#[must_use]
+pub fn paths() -> &'static [String] {
+    &ENCODED.paths
+}
+
+/// A strong entity tag from content: 64 bits of SipHash under fixed keys, so that equal builds agree.
+#[must_use]
+pub fn content_tag(content: &[u8]) -> String {
+    format!("\"{:016x}\"", BuildHasherDefault::<DefaultHasher>::default().hash_one(content))
+}
+
+/// The description.
+///
+/// # Errors
+/// 400 for parameters: it takes none.
+pub async fn document(params: Params, headers: HeaderMap) -> HttpResult {
+    params.only(&[]).finish()?;
+    reply::tagged_json(&headers, ENCODED.json.clone(), &ENCODED.etag, "openapi")
+}

@@ -1,0 +1,76 @@
+//! Writing answers: JSON, ready-made bytes, entity tags.
+
+use axum::body::Bytes;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::IntoResponse;
+use forewatt_service::Error;
+use serde::Serialize;
+
+use crate::error::{HttpResult, Problem};
+
+/// Clients and proxies may keep it but must ask whether it is still the answer: new data change it at any time.
+pub const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+/// It is about this moment and must not be kept.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
+const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
+
+/// 200 with a JSON document that must not be kept.
+///
+/// # Errors
+/// 500 when the value cannot be written as JSON.
+pub fn json<T: Serialize>(value: &T) -> HttpResult {
+    json_with_status(StatusCode::OK, value)
+}
+
+/// A JSON document under a status.
+///
+/// # Errors
+/// 500 when the value cannot be written as JSON.
+pub fn json_with_status<T: Serialize>(status: StatusCode, value: &T) -> HttpResult {
+    let body = serde_json::to_vec(value).map_err(|error| {
+        Problem::from(Error::internal(format!("the answer could not be written as JSON: {error}")))
+    })?;
+    Ok((status, [(CONTENT_TYPE, APPLICATION_JSON), (CACHE_CONTROL, NO_STORE)], body).into_response())
+}
+
+/// Ready-made JSON under its entity tag, or 304 when the client holds it already.
+///
+/// # Errors
+/// 500 when the tag or the key is not a header value.
+pub fn tagged_json(headers: &HeaderMap, json: Bytes, etag: &str, surrogate_key: &str) -> HttpResult {
+    let value = |text: &str| {
+        HeaderValue::from_str(text)
+            .map_err(|_| Problem::from(Error::internal(format!("`{text}` is not a header value"))))
+    };
+    let tags = [(ETAG, value(etag)?), (CACHE_CONTROL, REVALIDATE), (SURROGATE_KEY, value(surrogate_key)?)];
+    if client_holds(headers, etag) {
+        return Ok((StatusCode::NOT_MODIFIED, tags).into_response());
+    }
+    Ok((tags, [(CONTENT_TYPE, APPLICATION_JSON)], json).into_response())
+}
+
+/// Whether `If-None-Match` names the tag (weak comparison, RFC 9110 section 13.1.2).
+#[must_use]
+pub fn client_holds(headers: &HeaderMap, etag: &str) -> bool {
+    let mut held = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    held.any(|list| {
+        list.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_compared_weakly_and_in_lists() {
+        let held = |text: &'static str| {
+            client_holds(&HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_static(text))]), "\"a\"")
+        };
+        assert!(held("\"a\"") && held("W/\"a\"") && held("\"b\", \"a\"") && held("*"));
+        assert!(!held("\"b\"") && !held("a") && !held(""));
+        assert!(!client_holds(&HeaderMap::new(), "\"a\""));
+    }
+}

@@ -1,0 +1,272 @@
+//! The documents the API answers with, as `/openapi.json` describes them.
+//!
+//! The service's own types are written to the wire; these mirror them for the description, and a test reads real
+//! answers back through them, unknown fields refused, so that neither can change without the other.
+
+#![expect(dead_code, reason = "most of these are only described here and read in tests")]
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A document that is described here and, in tests, read back strictly.
+macro_rules! documents {
+    ($($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* $field:ident : $type:ty,)* })*) => {$(
+        $(#[$meta])*
+        #[derive(ToSchema)]
+        #[cfg_attr(test, derive(Debug, serde::Deserialize))]
+        #[cfg_attr(test, serde(deny_unknown_fields))]
+        pub struct $name { $($(#[$field_meta])* pub $field: $type,)* }
+    )*};
+}
+
+/// Whether the server can be used.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    /// `live` or `ready`.
+    pub status: &'static str,
+}
+
+documents! {
+/// A forecast.
+pub struct ForecastDocument {
+    /// Whose future.
+    series: String,
+    /// The unit of every value.
+    unit: String,
+    /// Which model version made it.
+    model_version: String,
+    /// The start of the first period, RFC 3339.
+    forecast_start: String,
+    /// When it was made.
+    issued_at: String,
+    /// The newest `available_at` among the data it was allowed to see.
+    data_watermark: String,
+    /// Quality of the data it read: 0 (useless) to 1 (complete).
+    quality: f64,
+    /// Why this is not the answer it should be; null when all is well.
+    degraded: Option<String>,
+    /// The threshold asked about.
+    threshold: Option<f64>,
+    /// One a step, by rising valid time.
+    points: Vec<PointDocument>,
+}
+
+/// The forecast for one valid time.
+pub struct PointDocument {
+    /// The start of the period it is about.
+    valid_time: String,
+    /// The expected value.
+    mean: f64,
+    /// A value for each level: `{"0.1": 12.5}`; they never cross.
+    quantiles: BTreeMap<String, f64>,
+    /// P(value > threshold), 0 to 1, when a threshold was given.
+    probability_above: Option<f64>,
+}
+
+/// The results of a batch.
+pub struct BatchDocument {
+    /// One a question, in their order.
+    results: Vec<BatchResult>,
+}
+
+/// One of both.
+pub struct BatchResult {
+    /// The answer.
+    forecast: Option<ForecastDocument>,
+    /// Why there is none; a problem as of RFC 9457.
+    #[schema(value_type = Option<crate::error::Problem>)]
+    problem: Option<serde_json::Value>,
+}
+
+/// One page of series.
+pub struct SeriesPage {
+    /// By name.
+    series: Vec<SeriesDocument>,
+    /// Pass it as `after` for the next page.
+    next: Option<String>,
+}
+
+/// A series, how far its data reach, and its models.
+pub struct SeriesDocument {
+    /// The unique name.
+    name: String,
+    /// `load`, `solar`, `wind`, `price`, `temperature`, `weather`, `other`.
+    kind: String,
+    /// The unit of its values.
+    unit: String,
+    /// The step between values: `PT1H`.
+    resolution: String,
+    /// The IANA time zone.
+    time_zone: String,
+    /// Where it is.
+    location: Option<LocationDocument>,
+    /// The region of its public holidays.
+    holiday_region: Option<String>,
+    /// The series it is a part of.
+    parent: Option<String>,
+    /// How far the data reach.
+    state: StateDocument,
+    /// Version ids by alias: `champion`, `challenger`.
+    aliases: BTreeMap<String, String>,
+}
+
+/// A place on Earth.
+pub struct LocationDocument {
+    /// Degrees north.
+    latitude: f64,
+    /// Degrees east.
+    longitude: f64,
+}
+
+/// How far a series' data reach.
+pub struct StateDocument {
+    /// Rises with every write.
+    revision: u64,
+    /// How many observations are stored, revisions included.
+    observations: u64,
+    /// The first valid time; null while empty.
+    first_valid_time: Option<String>,
+    /// The last valid time.
+    last_valid_time: Option<String>,
+    /// The greatest `available_at`.
+    last_available_at: Option<String>,
+}
+
+/// Observations as known at an instant.
+pub struct ObservationsDocument {
+    /// Whose.
+    series: String,
+    /// The unit of the values.
+    unit: String,
+    /// First valid time asked for.
+    from: String,
+    /// First valid time not included.
+    to: String,
+    /// The instant of knowledge.
+    as_of: String,
+    /// By rising valid time.
+    observations: Vec<ObservationDocument>,
+    /// Pass it as `from` to read on; absent when nothing is left.
+    next: Option<String>,
+}
+
+/// A value of a series.
+pub struct ObservationDocument {
+    /// The start of the period it is about.
+    valid_time: String,
+    /// When it became known.
+    available_at: String,
+    /// The value.
+    value: f64,
+}
+
+/// The result of a quality check.
+pub struct QualityDocument {
+    /// Whose.
+    series: String,
+    /// When it was checked.
+    checked_at: String,
+    /// The data revision that was checked.
+    revision: u64,
+    /// 0 (useless) to 1 (complete and plausible).
+    score: f64,
+    /// The checker's report: findings with time ranges, severity and evidence.
+    #[schema(value_type = Object)]
+    findings: serde_json::Value,
+}
+
+/// Issued forecasts.
+pub struct IssuedDocument {
+    /// Whose.
+    series: String,
+    /// The unit of the values.
+    unit: String,
+    /// By rising valid time.
+    points: Vec<IssuedPointDocument>,
+}
+
+/// One value of an issued forecast.
+pub struct IssuedPointDocument {
+    /// The forecast's start.
+    forecast_start: String,
+    /// When it was issued.
+    issued_at: String,
+    /// Which version made it.
+    model_version: String,
+    /// The period it is about.
+    valid_time: String,
+    /// Expected value.
+    mean: f64,
+    /// A value for each level: `{"0.1": 12.5}`.
+    quantiles: BTreeMap<String, f64>,
+}
+
+/// Model versions.
+pub struct ModelsDocument {
+    /// Newest first.
+    models: Vec<ModelDocument>,
+}
+
+/// One trained recipe and where it came from.
+pub struct ModelDocument {
+    /// Its id.
+    id: String,
+    /// What it forecasts.
+    series: String,
+    /// What was to be learned.
+    #[schema(value_type = Object)]
+    recipe: serde_json::Value,
+    /// Equal recipes have equal ids.
+    recipe_id: String,
+    /// The version it follows.
+    parent: Option<String>,
+    /// When it was registered.
+    created_at: String,
+    /// The first valid time it learned from.
+    trained_from: String,
+    /// The end of what it learned from.
+    trained_to: String,
+    /// It saw only what was known at this instant.
+    as_of: String,
+    /// Scores of its backtest; those of the baselines as `seasonal-naive/mae`.
+    metrics: BTreeMap<String, f64>,
+    /// What a reader must know.
+    notes: Vec<String>,
+    /// SHA-256 of the artifact.
+    artifact_sha256: String,
+    /// The artifact's size.
+    artifact_bytes: u64,
+}
+
+/// Background jobs.
+pub struct JobsDocument {
+    /// Newest first.
+    jobs: Vec<JobDocument>,
+}
+
+/// A piece of background work.
+pub struct JobDocument {
+    /// Its id, a UUID.
+    id: String,
+    /// What kind of work: `train`.
+    kind: String,
+    /// Its input.
+    #[schema(value_type = Object)]
+    payload: serde_json::Value,
+    /// `queued`, `running`, `succeeded`, `failed`.
+    state: String,
+    /// 0 to 1.
+    progress: f64,
+    /// What it is doing, or why it failed.
+    message: String,
+    /// What it gave, when it succeeded.
+    #[schema(value_type = Option<Object>)]
+    result: Option<serde_json::Value>,
+    /// When it was asked for.
+    created_at: String,
+    /// When this last changed.
+    updated_at: String,
+}
+}

@@ -1,0 +1,156 @@
+//! The router as clients meet it: a real service on a real store in a temporary folder, without a network.
+
+mod contract;
+mod reading;
+mod refusing;
+mod writing;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use forewatt_service::domain::{Family, Time};
+use forewatt_service::observations::NewObservation;
+use forewatt_service::train::TrainRequest;
+use forewatt_service::{Service, StoreOptions};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tower::ServiceExt as _;
+
+use super::{AppState, HttpOptions, router};
+
+/// The end of the fixture's data and its "now".
+const NOW: &str = "2026-03-02T00:00:00Z";
+/// Days of hourly data in the fixture.
+const DAYS: i64 = 60;
+/// The largest body the test server takes, in bytes.
+const BODY_MAX_BYTES: usize = 64 * 1024;
+
+/// A server without a socket.
+struct TestServer {
+    router: Router,
+    state: AppState,
+    service: Service,
+    _folder: tempfile::TempDir,
+}
+
+/// What came back.
+struct Reply {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Reply {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Checks that this is a problem with this status, and returns its detail.
+    fn problem(&self, status: u16) -> String {
+        let text = String::from_utf8_lossy(&self.body);
+        assert_eq!(self.status.as_u16(), status, "{text}");
+        assert_eq!(self.header("content-type"), "application/problem+json", "{text}");
+        let problem = self.json();
+        assert_eq!(problem["status"], status);
+        for field in ["type", "title", "detail", "instance", "request_id"] {
+            assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "no {field} in {text}");
+        }
+        problem["detail"].as_str().unwrap().to_owned()
+    }
+}
+
+impl TestServer {
+    async fn send(&self, request: Request<Body>) -> Reply {
+        send(&self.router, request).await
+    }
+
+    async fn get(&self, path: &str) -> Reply {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Reply {
+        let request = Request::post(path).header("content-type", "application/json");
+        self.send(request.body(body.to_string().into()).unwrap()).await
+    }
+
+    async fn put(&self, path: &str, body: &Value) -> Reply {
+        let request = Request::put(path).header("content-type", "application/json");
+        self.send(request.body(body.to_string().into()).unwrap()).await
+    }
+}
+
+async fn send(router: &Router, request: Request<Body>) -> Reply {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = axum::body::to_bytes(response.into_body(), 64 << 20).await.unwrap();
+    Reply { status, headers, body }
+}
+
+fn options() -> HttpOptions {
+    HttpOptions {
+        body_max_bytes: BODY_MAX_BYTES,
+        request_timeout: Duration::from_secs(60),
+        concurrency_max: 8,
+        loopback_only: true,
+        dashboard: true,
+    }
+}
+
+/// A server with an empty store.
+async fn empty() -> TestServer {
+    empty_with(options()).await
+}
+
+async fn empty_with(options: HttpOptions) -> TestServer {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = crate::config::tests::defaults().service();
+    config.forecast.fixed_now = NOW.to_owned();
+    let store = StoreOptions { read_connections: 2, busy_timeout_ms: 1_000 };
+    let service = Service::open(folder.path(), store, config).await.unwrap();
+    let metrics = PrometheusBuilder::new().build_recorder().handle();
+    let state = AppState::new(service.clone(), metrics, options);
+    TestServer { router: router(state.clone()), state, service, _folder: folder }
+}
+
+/// A description of a series as a client puts it.
+fn city() -> Value {
+    json!({"kind": "load", "unit": "MW", "resolution": "PT1H", "time_zone": "Europe/Madrid", "holiday_region": "ES"})
+}
+
+/// A server with `city.load`: 60 days of a daily and weekly shape, and a seasonal-naive champion.
+async fn with_champion() -> TestServer {
+    let server = empty().await;
+    assert_eq!(server.put("/v1/series/city.load", &city()).await.status, 201);
+    let name = "city.load".parse().unwrap();
+    server.service.write_observations(&name, &observations()).await.unwrap();
+    let request = TrainRequest {
+        model: Some(Family::SeasonalNaive),
+        backtest_days: Some(7),
+        ..TrainRequest::new(name)
+    };
+    let report = server.service.train(&request, std::sync::Arc::new(|_, _| ())).await.unwrap();
+    assert!(report.promoted, "{}", report.promotion);
+    server
+}
+
+fn observations() -> Vec<NewObservation> {
+    let end: Time = NOW.parse().unwrap();
+    let hours = DAYS * 24;
+    let value = |hour: i64| {
+        let (of_day, of_week) = ((hour % 24) as f64, (hour / 24 % 7) as f64);
+        100.0
+            + 30.0 * (of_day / 24.0 * std::f64::consts::TAU).sin()
+            + 5.0 * of_week
+            + (hour * 7919 % 13) as f64
+    };
+    let time = |hour: i64| end.plus_micros((hour - hours) * 3_600_000_000);
+    (0..hours)
+        .map(|hour| NewObservation { valid_time: time(hour), available_at: None, value: value(hour) })
+        .collect()
+}
