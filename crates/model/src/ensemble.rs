@@ -313,7 +313,7 @@ fn loss(evidence: Evidence<'_>, rows: &[usize], weights: &[f64], gradient: &mut 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quantile::pinball;
+    use crate::metrics::pinball;
     use crate::synthetic::{self, Shape};
 
     fn score(data: &TrainingSet, answer: &Predictions, levels: &QuantileLevels) -> f64 {

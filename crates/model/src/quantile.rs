@@ -8,13 +8,6 @@ use forewatt_domain::QuantileLevels;
 
 use crate::predict::Predictions;
 
-/// Loss of a quantile at `level` when `actual` happened, in the unit of the target (Koenker and Bassett, 1978).
-#[must_use]
-pub fn pinball(level: f64, quantile: f64, actual: f64) -> f64 {
-    let over = actual - quantile;
-    if over >= 0.0 { level * over } else { (level - 1.0) * over }
-}
-
 /// The quantile at `level` from rising `quantiles` at rising `levels` (equal lengths, at least one).
 #[must_use]
 pub fn at_level(quantiles: &[f32], levels: &[f64], level: f64) -> f32 {
@@ -128,12 +121,6 @@ mod tests {
         assert_eq!(probability_above(&q, &p, -0.1), 1.0);
         let (q, p) = ([0.0, 0.0, 5.0], [0.1, 0.5, 0.9]);
         assert_eq!(probability_above(&q, &p, 0.0), 0.5);
-    }
-
-    #[test]
-    fn pinball_is_the_textbooks() {
-        assert_eq!(pinball(0.9, 10.0, 12.0), 1.8);
-        assert!((pinball(0.9, 12.0, 10.0) - 0.2).abs() < 1e-12);
     }
 
     proptest! {

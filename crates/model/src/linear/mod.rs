@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use self::descent::{MIXES, PENALTIES};
 use self::scale::Target;
-use self::select::{Choice, Regression, Spec};
+use self::select::{Choice, Memory, Regression, Spec};
 use crate::groups::{GroupedQuantiles, Groups, LEAD_EDGES_HOURS, split_late};
 use crate::matrix::{FeatureMatrix, RowKey, TrainingSet};
 use crate::predict::{Fit, ModelError, Predict, Predictions};
@@ -36,8 +36,7 @@ pub struct Linear;
 pub struct LinearModel {
     names: Vec<String>,
     spec: Spec,
-    mix: u32,
-    penalty: u32,
+    memories: Vec<Memory>,
     target: Target,
     regressions: Vec<Regression>,
     /// Per group the regression that answers it.
@@ -61,17 +60,17 @@ impl Fit for Linear {
         let choice = select::choose(data, &split);
         let errors = late_errors(data, &split.late, &choice, levels);
         let all: Vec<usize> = (0..data.target.len()).collect();
+        // The target's scale moves a little when all rows count; the errors are kept in its unit.
         let target = Target::new(&data.target, choice.spec.asinh);
-        // The scale of the target moves a little when all rows count; errors are kept in its unit.
         let errors = errors.scaled(choice.target.scale / target.scale);
+        let choice = Choice { target, ..choice };
         let cells = select::by_group(&choice.spec.groups, data, &all);
         let route = select::route(&choice.spec.groups, &cells);
-        let (regressions, route) = fit_all(data, &cells, &route, &target, &choice);
+        let (regressions, route) = fit_all(data, &cells, &route, &choice);
         Ok(LinearModel {
             names: data.features.names.clone(),
             spec: choice.spec,
-            mix: choice.mix as u32,
-            penalty: choice.penalty as u32,
+            memories: choice.memories,
             target,
             regressions,
             route,
@@ -86,20 +85,12 @@ fn fit_all(
     data: &TrainingSet,
     cells: &[Vec<usize>],
     route: &[usize],
-    target: &Target,
     choice: &Choice,
 ) -> (Vec<Regression>, Vec<u32>) {
     let mut used: Vec<usize> = route.to_vec();
     used.sort_unstable();
     used.dedup();
-    let regressions = used
-        .par_iter()
-        .map(|&cell| {
-            let (columns, covariance) = select::covariance(data, &cells[cell], target, &choice.spec);
-            let path = covariance.path(MIXES[choice.mix], choice.penalty);
-            Regression::new(columns, &path[choice.penalty])
-        })
-        .collect();
+    let regressions = used.par_iter().map(|&cell| select::regression(data, &cells[cell], choice)).collect();
     let position = |cell: &usize| used.partition_point(|other| other < cell) as u32;
     (regressions, route.iter().map(position).collect())
 }
@@ -142,19 +133,20 @@ impl LinearModel {
     #[must_use]
     pub fn describe(&self) -> String {
         let terms: usize = self.regressions.iter().map(|r| r.terms.len()).sum();
-        let (mix, penalty) = (self.mix as usize, self.penalty as usize);
+        let memory = |memory: &Memory| {
+            let penalty = PENALTIES.get(memory.penalty as usize).unwrap_or(&f64::NAN);
+            let mix = MIXES.get(memory.mix as usize).unwrap_or(&f64::NAN);
+            let days =
+                memory.half_life_days.map_or("all rows alike".to_owned(), |d| format!("half-life {d} days"));
+            format!("{days}: penalty {penalty} of the strongest, LASSO share {mix}")
+        };
         format!(
-            "linear: {} regressions with {} of {} features on average, LASSO share {}, penalty {} of the strongest, {}, {}",
+            "linear: {} regressions with {} of {} features on average, {}; {}",
             self.regressions.len(),
             terms / self.regressions.len().max(1),
             self.names.len(),
-            MIXES.get(mix).unwrap_or(&f64::NAN),
-            PENALTIES.get(penalty).unwrap_or(&f64::NAN),
             if self.target.asinh { "heavy tails compressed" } else { "target as it is" },
-            match self.spec.half_life_days {
-                Some(days) => format!("a row weighs half after {days} days"),
-                None => "all rows weigh alike".to_owned(),
-            },
+            self.memories.iter().map(memory).collect::<Vec<_>>().join("; "),
         )
     }
 

@@ -19,30 +19,47 @@ const ROWS_PER_GROUP_MIN: usize = 30;
 const ROWS_PER_GROUP_AMPLE: usize = 700;
 /// A target whose fourth moment exceeds this is also tried with compressed tails.
 const KURTOSIS_HEAVY: f64 = 5.0;
+/// Memories whose error exceeds the least by more than this factor are left out of the mean.
+const ABOUT_AS_GOOD: f64 = 1.1;
 /// Half-lives of the weight of a row, tried where the history is longer than twice as much.
 const HALF_LIVES_DAYS: [f64; 2] = [240.0, 60.0];
 
-/// What can be chosen.
+/// How rows are grouped and what the regression sees of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Spec {
     pub groups: Groups,
     /// Whether heavy tails are compressed by the inverse hyperbolic sine.
     pub asinh: bool,
-    /// Days after which a row weighs half; no forgetting when absent.
-    pub half_life_days: Option<f64>,
 }
 
-/// A chosen specification with its penalty and what it erred by on the rows it had not seen.
+/// How fast rows are forgotten, and the penalty that suits that.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Memory {
+    /// Days after which a row weighs half; no forgetting when absent.
+    pub half_life_days: Option<f64>,
+    /// Positions in [`MIXES`] and [`PENALTIES`].
+    pub mix: u32,
+    pub penalty: u32,
+}
+
+/// What is to be fitted on all rows, and what it foretold for the late ones.
 pub(super) struct Choice {
     pub spec: Spec,
-    /// Positions in [`MIXES`] and [`PENALTIES`].
-    pub mix: usize,
-    pub penalty: usize,
+    /// The coefficients are the mean over these.
+    pub memories: Vec<Memory>,
     pub target: Target,
-    /// Mean absolute error on the late rows, in the unit of the target.
-    pub error: f64,
     /// Predictions for the late rows, in the regression's unit.
     pub late: Vec<f32>,
+}
+
+/// One specification tried on the late rows, at its best penalty.
+struct Attempt {
+    spec: Spec,
+    memory: Memory,
+    target: Target,
+    /// Mean absolute error, in the unit of the target.
+    error: f64,
+    late: Vec<f32>,
 }
 
 /// One fitted group.
@@ -94,19 +111,34 @@ pub(super) fn route(groups: &Groups, cells: &[Vec<usize>]) -> Vec<usize> {
         .collect()
 }
 
-/// Covariances of one group, and the columns they are about.
-pub(super) fn covariance(
+/// The regression of one group: the mean over the memories, which share their columns.
+pub(super) fn regression(data: &TrainingSet, rows: &[usize], choice: &Choice) -> Regression {
+    let columns = scale::columns(&data.features, rows, choice.spec.asinh);
+    let design = scale::design(&data.features, rows, &columns);
+    let share = 1.0 / choice.memories.len() as f64;
+    let mut mean = Coefficients { intercept: 0.0, slopes: vec![0.0; columns.len()] };
+    for memory in &choice.memories {
+        let covariance = covariance(data, rows, design.clone(), &choice.target, memory.half_life_days);
+        let path = covariance.path(MIXES[memory.mix as usize], memory.penalty as usize);
+        if let Some(found) = path.last() {
+            mean.intercept += share * found.intercept;
+            mean.slopes.iter_mut().zip(&found.slopes).for_each(|(sum, slope)| *sum += share * slope);
+        }
+    }
+    Regression::new(columns, &mean)
+}
+
+/// Covariances of one group, whose design is used up.
+fn covariance(
     data: &TrainingSet,
     rows: &[usize],
+    design: Vec<f32>,
     target: &Target,
-    spec: &Spec,
-) -> (Vec<Column>, Covariance) {
-    let columns = scale::columns(&data.features, rows, spec.asinh);
-    let design = scale::design(&data.features, rows, &columns);
+    half_life_days: Option<f64>,
+) -> Covariance {
     let values: Vec<f32> = rows.iter().map(|&row| target.forward(data.target[row])).collect();
-    let weights = spec.half_life_days.map(|days| weights(data, rows, days));
-    let covariance = Covariance::new(design, &values, weights.as_deref());
-    (columns, covariance)
+    let weights = half_life_days.map(|days| weights(data, rows, days));
+    Covariance::new(design, &values, weights.as_deref())
 }
 
 fn weights(data: &TrainingSet, rows: &[usize], half_life_days: f64) -> Vec<f32> {
@@ -117,37 +149,53 @@ fn weights(data: &TrainingSet, rows: &[usize], half_life_days: f64) -> Vec<f32> 
     rows.iter().map(|&row| (-age(row) / half_life_days).exp2().max(1e-4) as f32).collect()
 }
 
-/// The best specification on the late rows: the grouping first, then the transform, then how fast it forgets.
+/// The best specification on the late rows: the grouping first, then the transform, then the memories.
+///
+/// Memories that are about as good as the best are averaged: they err differently (Lago et al., 2021, average
+/// calibration windows for the same reason).
 pub(super) fn choose(data: &TrainingSet, split: &Split) -> Choice {
-    let mut specs = groupings(data, &split.early).into_iter().map(|groups| Spec {
-        groups,
-        asinh: false,
-        half_life_days: None,
-    });
-    let better = |best: Choice, spec: Spec| {
-        let other = evaluate(data, split, spec);
-        if other.error < best.error { other } else { best }
+    let groupings = groupings(data, &split.early);
+    let better = |best: Option<Attempt>, spec: Spec| {
+        let other = evaluate(data, split, spec, None);
+        best.filter(|best| best.error <= other.error).or(Some(other))
     };
-    let plain = Spec { groups: Groups::new(&data.features.keys, 1, &[]), asinh: false, half_life_days: None };
-    let first = evaluate(data, split, specs.next().unwrap_or(plain));
-    let mut best = specs.fold(first, better);
+    let mut best = groupings.into_iter().map(|groups| Spec { groups, asinh: false }).fold(None, better);
     let early: Vec<f32> = split.early.iter().map(|&row| data.target[row]).collect();
-    if kurtosis(&early) > KURTOSIS_HEAVY {
-        let spec = Spec { asinh: true, ..best.spec.clone() };
-        best = better(best, spec);
+    if let Some(spec) =
+        best.as_ref().map(|best| best.spec.clone()).filter(|_| kurtosis(&early) > KURTOSIS_HEAVY)
+    {
+        best = better(best, Spec { asinh: true, ..spec });
     }
+    let plain = || {
+        evaluate(data, split, Spec { groups: Groups::new(&data.features.keys, 1, &[]), asinh: false }, None)
+    };
+    let best = best.unwrap_or_else(plain);
     let keys = &data.features.keys;
     let span = match (split.early.first(), split.early.last()) {
         (Some(&a), Some(&b)) => keys[b].valid_time.micros_since(keys[a].valid_time) / MICROS_PER_DAY,
         _ => 0,
     };
-    for days in HALF_LIVES_DAYS {
-        if span as f64 > 2.0 * days {
-            let spec = Spec { half_life_days: Some(days), ..best.spec.clone() };
-            best = better(best, spec);
-        }
+    let spec = best.spec.clone();
+    let shorter = HALF_LIVES_DAYS.into_iter().filter(|days| span as f64 > 2.0 * days);
+    let mut attempts = vec![best];
+    attempts.extend(shorter.map(|days| evaluate(data, split, spec.clone(), Some(days))));
+    average(attempts)
+}
+
+fn average(mut attempts: Vec<Attempt>) -> Choice {
+    let least = attempts.iter().map(|attempt| attempt.error).fold(f64::INFINITY, f64::min);
+    let first = attempts.swap_remove(0);
+    let (spec, target, rows) = (first.spec.clone(), first.target, first.late.len());
+    attempts.insert(0, first);
+    attempts.retain(|attempt| attempt.error <= ABOUT_AS_GOOD * least);
+    let share = 1.0 / attempts.len().max(1) as f32;
+    let mean = |row: usize| attempts.iter().map(|attempt| share * attempt.late[row]).sum();
+    Choice {
+        late: (0..rows).map(mean).collect(),
+        memories: attempts.iter().map(|attempt| attempt.memory).collect(),
+        spec,
+        target,
     }
-    best
 }
 
 /// Divisions of the rows worth trying: the finest the rows allow, that one by lead time too, and a coarser one.
@@ -184,7 +232,7 @@ struct Late {
 
 const CANDIDATES: usize = MIXES.len() * PENALTIES.len();
 
-fn evaluate(data: &TrainingSet, split: &Split, spec: Spec) -> Choice {
+fn evaluate(data: &TrainingSet, split: &Split, spec: Spec, half_life_days: Option<f64>) -> Attempt {
     let early: Vec<f32> = split.early.iter().map(|&row| data.target[row]).collect();
     let target = Target::new(&early, spec.asinh);
     let cells = by_group(&spec.groups, data, &split.early);
@@ -197,7 +245,7 @@ fn evaluate(data: &TrainingSet, split: &Split, spec: Spec) -> Choice {
         .par_iter()
         .zip(asked)
         .filter(|(_, asked)| !asked.is_empty())
-        .map(|(cell, asked)| late_of_group(data, cell, asked, &target, &spec))
+        .map(|(cell, asked)| late_of_group(data, cell, asked, (&spec, &target, half_life_days)))
         .collect();
     let mut errors = [0.0_f64; CANDIDATES];
     for group in &late {
@@ -214,9 +262,12 @@ fn evaluate(data: &TrainingSet, split: &Split, spec: Spec) -> Choice {
         let predicted = &group.predictions[best * n..(best + 1) * n];
         group.rows.iter().zip(predicted).for_each(|(&row, &p)| of_row[row] = p);
     }
-    Choice {
-        mix: best / PENALTIES.len(),
-        penalty: best % PENALTIES.len(),
+    Attempt {
+        memory: Memory {
+            half_life_days,
+            mix: (best / PENALTIES.len()) as u32,
+            penalty: (best % PENALTIES.len()) as u32,
+        },
         error: errors[best] / split.late.len() as f64,
         late: split.late.iter().map(|&row| of_row[row]).collect(),
         target,
@@ -228,10 +279,11 @@ fn late_of_group(
     data: &TrainingSet,
     cell: &[usize],
     asked: Vec<usize>,
-    target: &Target,
-    spec: &Spec,
+    (spec, target, half_life_days): (&Spec, &Target, Option<f64>),
 ) -> Late {
-    let (columns, covariance) = covariance(data, cell, target, spec);
+    let columns = scale::columns(&data.features, cell, spec.asinh);
+    let early = scale::design(&data.features, cell, &columns);
+    let covariance = covariance(data, cell, early, target, half_life_days);
     let design = scale::design(&data.features, &asked, &columns);
     let mut predictions = Vec::with_capacity(CANDIDATES * asked.len());
     for mix in MIXES {
