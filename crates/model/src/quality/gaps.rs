@@ -40,21 +40,34 @@ pub(super) fn gaps(frame: &Frame, upto: Option<Time>, findings: &mut Findings) -
         );
         let share = steps as f64 / frame.len().max(1) as f64;
         let severity = if share > 0.02 { Severity::Warning } else { Severity::Info };
-        findings.add_count(FindingKind::Gap, severity, frame, first.start..last.end, (steps as u64, evidence));
+        findings.add_count(
+            FindingKind::Gap,
+            severity,
+            frame,
+            first.start..last.end,
+            (steps as u64, evidence),
+        );
     }
     completeness
 }
 
 /// A duration for people.
 pub(super) fn span(hours: f64) -> String {
-    if hours >= 72.0 { format!("{:.1} days", hours / 24.0) } else if hours >= 2.0 { format!("{hours:.1} hours") } else { format!("{:.0} minutes", hours * 60.0) }
+    if hours >= 72.0 {
+        format!("{:.1} days", hours / 24.0)
+    } else if hours >= 2.0 {
+        format!("{hours:.1} hours")
+    } else {
+        format!("{:.0} minutes", hours * 60.0)
+    }
 }
 
 /// Runs of one value that are longer than the kind and the data's rounding explain.
 pub(super) fn flatlines(frame: &mut Frame, findings: &mut Findings) {
     let equal = equal_runs(frame);
     let by_chance = longest_by_chance(frame, &equal);
-    let (low, high) = frame.values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)));
+    let (low, high) =
+        frame.values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)));
     if low >= high {
         let evidence = format!("every value is {}", figure(low));
         findings.add(FindingKind::Flatline, Severity::Error, frame, 0..frame.len(), evidence);

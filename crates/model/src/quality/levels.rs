@@ -36,7 +36,11 @@ pub(super) fn units(frame: &mut Frame, findings: &mut Findings) {
         let thousands = factor(days.start).unwrap_or(0);
         let slots = frame.slots_of_days(days.start, days.end);
         if i < LISTED_MAX {
-            let what = if kelvin { "as of another scale".to_owned() } else { format!("about 1e{} times the usual", 3 * thousands) };
+            let what = if kelvin {
+                "as of another scale".to_owned()
+            } else {
+                format!("about 1e{} times the usual", 3 * thousands)
+            };
             let evidence = format!(
                 "values around {}{} where {} is usual, {what}: another unit; masked: one such value outweighs a thousand right ones",
                 figure(sizes[days.start]),
@@ -51,7 +55,10 @@ pub(super) fn units(frame: &mut Frame, findings: &mut Findings) {
 
 /// Finds days on which the level changes at once and stays changed for two weeks, beyond what seasons explain.
 pub(super) fn shifts(frame: &Frame, findings: &mut Findings) {
-    if !matches!(frame.kind, SeriesKind::Load | SeriesKind::Other | SeriesKind::Price | SeriesKind::Temperature) {
+    if !matches!(
+        frame.kind,
+        SeriesKind::Load | SeriesKind::Other | SeriesKind::Price | SeriesKind::Temperature
+    ) {
         return;
     }
     let daily = frame.daily(median);
@@ -98,7 +105,13 @@ pub(super) fn shifts(frame: &Frame, findings: &mut Findings) {
             figure(after.unwrap_or(f64::NAN)),
             frame.unit_text()
         );
-        findings.add(FindingKind::LevelShift, severity, frame, frame.slots_of_days(day, day + WINDOW), evidence);
+        findings.add(
+            FindingKind::LevelShift,
+            severity,
+            frame,
+            frame.slots_of_days(day, day + WINDOW),
+            evidence,
+        );
     }
 }
 

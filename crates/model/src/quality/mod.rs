@@ -170,7 +170,14 @@ struct Findings {
 }
 
 impl Findings {
-    fn add(&mut self, kind: FindingKind, severity: Severity, frame: &Frame, slots: std::ops::Range<usize>, evidence: String) {
+    fn add(
+        &mut self,
+        kind: FindingKind,
+        severity: Severity,
+        frame: &Frame,
+        slots: std::ops::Range<usize>,
+        evidence: String,
+    ) {
         let count = slots.len() as u64;
         self.add_count(kind, severity, frame, slots, (count, evidence));
     }

@@ -20,7 +20,11 @@ const LEAST_DAYS: usize = 2 * WINDOW + 7;
 /// Finds and masks stretches with a shifted clock.
 pub(super) fn shifted_clock(frame: &mut Frame, findings: &mut Findings) {
     let bins = frame.per_day.min(BINS_MAX);
-    if !frame.per_day.is_multiple_of(bins) || bins < 12 || frame.days < LEAST_DAYS || frame.kind == SeriesKind::Wind {
+    if !frame.per_day.is_multiple_of(bins)
+        || bins < 12
+        || frame.days < LEAST_DAYS
+        || frame.kind == SeriesKind::Wind
+    {
         return;
     }
     let sums = Sums::new(frame, bins);
@@ -133,11 +137,18 @@ fn turn_at(sums: &Sums, day: usize) -> Option<Turn> {
     };
     let plain = at(0);
     if plain > 0.985 {
-        return None;
+        return None; // spares the other shifts
     }
-    let (shift, best) = (1..bins).map(|s| (s, at(s))).max_by(|a, b| a.1.total_cmp(&b.1))?;
-    // The shift must explain nearly everything, and most of what no shift leaves open.
-    let explains = best > 0.965 && 1.0 - best < 0.3 * (1.0 - plain);
-    let shift = if shift > bins / 2 { shift as i64 - bins as i64 } else { shift as i64 };
+    // Of shifts that explain alike, the smallest: courses with two humps look alike half a day apart.
+    let all: Vec<f64> = (0..bins).map(at).collect();
+    let best = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let signed = |s: usize| if s > bins / 2 { s as i64 - bins as i64 } else { s as i64 };
+    let near = (1..bins).filter(|s| all[*s] >= best - 0.01);
+    let shift = near.map(signed).min_by_key(|s| s.abs())?;
+    // The shift must explain nearly everything, and most of what no shift leaves open. An hour changes little, so
+    // only there little is asked for.
+    let short = shift.unsigned_abs() as usize * 24 <= bins + bins / 2;
+    let explains =
+        best > 0.965 && 1.0 - best < 0.3 * (1.0 - plain) && plain < if short { 0.985 } else { 0.9 };
     explains.then_some(Turn { day, shift, plain, best })
 }

@@ -29,21 +29,43 @@ pub(super) fn signs(frame: &mut Frame, findings: &mut Findings) {
     if share > 0.02 && frame.kind == SeriesKind::Load && share < 0.9 && found.len() as f64 > 10.0 * share {
         let scattered = count < 3 * frame.per_day * found.len();
         if scattered {
-            let evidence = format!("{:.1} % of the values are negative: a net load, or a sign error; not masked", 100.0 * share);
-            findings.add_count(FindingKind::Sign, Severity::Info, frame, first.start..last.end, (count as u64, evidence));
+            let evidence = format!(
+                "{:.1} % of the values are negative: a net load, or a sign error; not masked",
+                100.0 * share
+            );
+            findings.add_count(
+                FindingKind::Sign,
+                Severity::Info,
+                frame,
+                first.start..last.end,
+                (count as u64, evidence),
+            );
             return;
         }
     }
     if share > 0.3 {
-        let evidence = format!("{:.0} % of the values are negative: the sign may be reversed; not masked, for little would be left", 100.0 * share);
-        findings.add_count(FindingKind::Sign, Severity::Error, frame, first.start..last.end, (count as u64, evidence));
+        let evidence = format!(
+            "{:.0} % of the values are negative: the sign may be reversed; not masked, for little would be left",
+            100.0 * share
+        );
+        findings.add_count(
+            FindingKind::Sign,
+            Severity::Error,
+            frame,
+            first.start..last.end,
+            (count as u64, evidence),
+        );
         return;
     }
     let total = found.len();
     for (i, run) in found.into_iter().enumerate() {
         if i < LISTED_MAX {
             let lowest = frame.values[run.clone()].iter().copied().fold(f64::INFINITY, f64::min);
-            let more = if i + 1 == LISTED_MAX && total > LISTED_MAX { format!("; {} more runs like it", total - LISTED_MAX) } else { String::new() };
+            let more = if i + 1 == LISTED_MAX && total > LISTED_MAX {
+                format!("; {} more runs like it", total - LISTED_MAX)
+            } else {
+                String::new()
+            };
             let evidence = format!(
                 "{} of kind {} cannot be negative; masked: the sign or the value is wrong{more}",
                 figure(lowest) + &frame.unit_text(),
@@ -76,11 +98,22 @@ pub(super) fn spikes(frame: &mut Frame, findings: &mut Findings) {
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
     let total = found.len();
     for (n, (size, run)) in found.into_iter().enumerate() {
-        let worst = run.clone().max_by(|a, b| residuals[*a].abs().total_cmp(&residuals[*b].abs())).unwrap_or(run.start);
+        let worst = run
+            .clone()
+            .max_by(|a, b| residuals[*a].abs().total_cmp(&residuals[*b].abs()))
+            .unwrap_or(run.start);
         let (value, usual) = (frame.values[worst], frame.values[worst] - residuals[worst]);
         if n < LISTED_MAX {
-            let more = if n + 1 == LISTED_MAX && total > LISTED_MAX { format!("; {} smaller spikes like it", total - LISTED_MAX) } else { String::new() };
-            let why = if real { "not masked: prices do this" } else { "masked: such a jump and return is a fault of the meter" };
+            let more = if n + 1 == LISTED_MAX && total > LISTED_MAX {
+                format!("; {} smaller spikes like it", total - LISTED_MAX)
+            } else {
+                String::new()
+            };
+            let why = if real {
+                "not masked: prices do this"
+            } else {
+                "masked: such a jump and return is a fault of the meter"
+            };
             let evidence = format!(
                 "{}{} where {} is usual at this time of day, {size:.0} times the usual deviation; {why}{more}",
                 figure(value),
@@ -135,7 +168,8 @@ impl Scales {
                 list.push(*r);
             }
         }
-        let deviation = by_tod.into_iter().map(|list| scale_around_zero(list.into_iter()).max(floor)).collect();
+        let deviation =
+            by_tod.into_iter().map(|list| scale_around_zero(list.into_iter()).max(floor)).collect();
         let changes = residuals.windows(2).map(|w| w[1] - w[0]);
         let mut sizes: Vec<f64> = changes.map(f64::abs).collect();
         // The 90th percentile rather than the median: clouds and market hours change in fits and starts.
@@ -149,7 +183,13 @@ impl Scales {
     }
 
     /// A burst that starts at `i`: a jump, at most `longest` values far out, and a return. Its size in deviations.
-    fn burst(&self, frame: &Frame, residuals: &[f64], i: usize, longest: usize) -> Option<(f64, std::ops::Range<usize>)> {
+    fn burst(
+        &self,
+        frame: &Frame,
+        residuals: &[f64],
+        i: usize,
+        longest: usize,
+    ) -> Option<(f64, std::ops::Range<usize>)> {
         let (before, first) = (residuals[i - 1], residuals[i]);
         if !before.is_finite() || !first.is_finite() {
             return None;
@@ -161,7 +201,8 @@ impl Scales {
             return None;
         }
         let far = |r: f64| (r - before) * (first - before).signum() > 0.5 * jump;
-        let back = (i + 1..=i + longest).find(|j| residuals.get(*j).is_none_or(|r| r.is_finite() && !far(*r)))?;
+        let back =
+            (i + 1..=i + longest).find(|j| residuals.get(*j).is_none_or(|r| r.is_finite() && !far(*r)))?;
         (back < residuals.len()).then_some((size, i..back))
     }
 }

@@ -43,6 +43,12 @@ pub(super) fn figure(value: f64) -> String {
     if size != 0.0 && !(1e-3..1e7).contains(&size) {
         return format!("{value:.3e}");
     }
-    let decimals = if size >= 1000.0 { 0 } else if size >= 10.0 { 1 } else { 3 };
+    let decimals = if size >= 1000.0 {
+        0
+    } else if size >= 10.0 {
+        1
+    } else {
+        3
+    };
     format!("{value:.decimals$}")
 }

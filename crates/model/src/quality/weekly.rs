@@ -16,12 +16,14 @@ const LEAST_DAYS_OF_YEAR: usize = 150;
 /// Finds windows whose week is shifted, and years in which days up to the twelfth contradict the others.
 pub(super) fn week(frame: &mut Frame, findings: &mut Findings) {
     let deviations = deviations(frame);
-    let weekday = |day: usize| (frame.first_day + day as i64 + 3).rem_euclid(7) as usize; // 1970-01-01 was a Thursday
+    let first_day = frame.first_day;
+    let weekday = |day: usize| (first_day + day as i64 + 3).rem_euclid(7) as usize; // 1970-01-01 was a Thursday
     let Some(usual) = usual_week(&deviations, weekday) else { return };
     let agreement = |days: &[usize], shift: usize| {
         let expected = days.iter().map(|d| usual[(weekday(*d) + shift) % 7]);
         correlation(days.iter().map(|d| deviations[*d]), expected)
     };
+    swapped_dates(frame, findings, &deviations, |days| agreement(days, 0));
     let windows: Vec<Vec<usize>> = (0..frame.days.saturating_sub(WINDOW - 1))
         .step_by(7)
         .map(|from| (from..from + WINDOW).filter(|d| deviations[*d].is_finite()).collect())
@@ -31,7 +33,6 @@ pub(super) fn week(frame: &mut Frame, findings: &mut Findings) {
     if levels.len() < 6 || median(&mut levels).is_none_or(|m| m < LEAST_AGREEMENT) {
         return; // no week worth speaking of
     }
-    swapped_dates(frame, findings, &deviations, |days| agreement(days, 0));
     let shifted = |window: &Vec<usize>| -> Option<usize> {
         let plain = agreement(window, 0);
         let best = (1..7).map(|s| (s, agreement(window, s))).max_by(|a, b| a.1.total_cmp(&b.1))?;
@@ -90,7 +91,9 @@ fn swapped_dates(
     deviations: &[f64],
     agreement: impl Fn(&[usize]) -> f64,
 ) {
-    let date = |day: usize| Date::constant(1970, 1, 1).saturating_add(jiff::Span::new().days(frame.first_day + day as i64));
+    let date = |day: usize| {
+        Date::constant(1970, 1, 1).saturating_add(jiff::Span::new().days(frame.first_day + day as i64))
+    };
     let dates: Vec<Date> = (0..frame.days).map(date).collect();
     let known = |day: &usize| deviations[*day].is_finite();
     let mut swapped: Vec<(usize, usize, f64, f64)> = Vec::new();
@@ -99,8 +102,10 @@ fn swapped_dates(
         let year = dates[from].year();
         let to = dates.partition_point(|d| d.year() <= year);
         // Days next to the twelfth are left out: their week holds days of both sorts.
-        let early: Vec<usize> = (from..to).filter(|d| (2..=11).contains(&dates[*d].day())).filter(known).collect();
-        let late: Vec<usize> = (from..to).filter(|d| (16..=28).contains(&dates[*d].day())).filter(known).collect();
+        let early: Vec<usize> =
+            (from..to).filter(|d| (2..=11).contains(&dates[*d].day())).filter(known).collect();
+        let late: Vec<usize> =
+            (from..to).filter(|d| (16..=28).contains(&dates[*d].day())).filter(known).collect();
         let (e, l) = (agreement(&early), agreement(&late));
         if early.len() + late.len() >= LEAST_DAYS_OF_YEAR && e < 0.35 && l > 0.7 {
             swapped.push((from, to, e, l));
