@@ -1,3 +1,21 @@
 //! The Forewatt executable: configuration, command line and transports.
 
-fn main() {}
+mod cli;
+mod config;
+mod dashboard;
+mod error;
+mod http;
+mod plot;
+mod sample;
+mod table;
+mod telemetry;
+
+use std::process::ExitCode;
+
+/// Many short-lived feature matrices and JSON buffers on many threads: mimalloc returns them faster than libc.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cli::main()
+}

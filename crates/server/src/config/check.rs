@@ -1,0 +1,140 @@
+//! Values out of range, each with its key and the mend.
+
+use std::net::SocketAddr;
+
+use forewatt_domain::time::parse_duration;
+use forewatt_domain::{Family, QuantileLevels, Time};
+
+use super::Config;
+
+/// One line per value that cannot be; empty when all is well.
+pub(super) fn problems(config: &Config) -> Vec<String> {
+    let mut found = ranges(config);
+    let mut text = |key: &str, result: Result<(), String>| {
+        if let Err(reason) = result {
+            found.push(format!("{key}: {reason}"));
+        }
+    };
+    if let Err(reason) = listen(&config.server.listen) {
+        text("server.listen", Err(reason));
+    }
+    text("forecast.horizon", parse_duration(&config.forecast.horizon).map(drop).map_err(|e| e.to_string()));
+    let levels = QuantileLevels::new(config.forecast.levels.clone());
+    text("forecast.levels", levels.map(drop).map_err(|e| e.to_string()));
+    let now = config.forecast.fixed_now.trim();
+    if !now.is_empty() {
+        text("forecast.fixed_now", now.parse::<Time>().map(drop).map_err(|e| e.to_string()));
+    }
+    text("train.family", config.train.family.parse::<Family>().map(drop).map_err(|e| e.to_string()));
+    text("log.level", crate::telemetry::check_filter(&config.log.level));
+    if config.store.data_dir.as_os_str().is_empty() {
+        text("store.data_dir", Err("is empty: name a folder such as forewatt-data".to_owned()));
+    }
+    if !(0.0..=1.0).contains(&config.forecast.completeness_min) {
+        let value = config.forecast.completeness_min;
+        text("forecast.completeness_min", Err(format!("{value} is out of range: 0 to 1")));
+    }
+    found
+}
+
+/// Reads an address to listen on.
+///
+/// # Errors
+/// A text without the key: not an address, or one that others could reach.
+pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
+    let standard = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let address: SocketAddr = standard
+        .as_deref()
+        .unwrap_or(text)
+        .parse()
+        .map_err(|_| format!("`{text}` is not an address and a port such as 127.0.0.1:8080"))?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(format!(
+        "refusing to listen on {address}: other computers could reach it and there is no authentication yet. \
+         Listen on 127.0.0.1:{} and put a proxy with authentication in front",
+        address.port()
+    ))
+}
+
+fn ranges(config: &Config) -> Vec<String> {
+    const GIB: u64 = 1 << 30;
+    const HOUR_MS: u64 = 3_600_000;
+    let (server, store, cache) = (&config.server, &config.store, &config.cache);
+    let (forecast, train, limits) = (&config.forecast, &config.train, &config.limits);
+    let rows: [(&str, u64, u64, u64); 22] = [
+        ("server.body_max_bytes", server.body_max_bytes, 1_024, GIB),
+        ("server.request_timeout_ms", server.request_timeout_ms, 10, HOUR_MS),
+        ("server.concurrency_max", server.concurrency_max as u64, 1, 100_000),
+        ("server.shutdown_timeout_ms", server.shutdown_timeout_ms, 0, HOUR_MS),
+        ("store.read_connections", store.read_connections.into(), 1, 256),
+        ("store.busy_timeout_ms", store.busy_timeout_ms, 0, HOUR_MS),
+        ("forecast.data_age_max_hours", forecast.data_age_max_hours.into(), 1, 1_000_000),
+        ("forecast.batch_max", forecast.batch_max as u64, 1, 100_000),
+        ("forecast.issued_queue_max", forecast.issued_queue_max as u64, 1, 10_000_000),
+        ("cache.answers_max_bytes", cache.answers_max_bytes, 0, 1_024 * GIB),
+        ("cache.answer_ttl_ms", cache.answer_ttl_ms, 1, 24 * HOUR_MS),
+        ("cache.series_ttl_ms", cache.series_ttl_ms, 1, 24 * HOUR_MS),
+        ("cache.series_max", cache.series_max, 1, 10_000_000),
+        ("cache.models_max", cache.models_max, 1, 1_000_000),
+        ("train.backtest_days", train.backtest_days.into(), 1, 3_660),
+        ("train.rows_max", train.rows_max as u64, 1_000, 100_000_000),
+        ("train.jobs_queue_max", train.jobs_queue_max as u64, 1, 100_000),
+        ("train.jobs_running_max", train.jobs_running_max as u64, 1, 1_000),
+        ("limits.read_points_max", limits.read_points_max as u64, 1, 100_000_000),
+        ("limits.write_points_max", limits.write_points_max as u64, 1, 100_000_000),
+        ("limits.list_max", limits.list_max.into(), 1, 1_000_000),
+        ("train.seed", train.seed, 0, i64::MAX as u64),
+    ];
+    rows.into_iter()
+        .filter(|(_, value, low, high)| !(low..=high).contains(&value))
+        .map(|(key, value, low, high)| format!("{key}: {value} is out of range: {low} to {high}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::defaults;
+    use super::*;
+
+    #[test]
+    fn every_problem_is_told_with_its_key() {
+        let mut config = defaults();
+        assert_eq!(problems(&config), Vec::<String>::new());
+        config.server.body_max_bytes = 0;
+        config.forecast.horizon = "tomorrow".to_owned();
+        config.forecast.levels = vec![0.5, 0.5];
+        config.forecast.completeness_min = f64::NAN;
+        config.forecast.fixed_now = "now".to_owned();
+        config.train.family = "magic".to_owned();
+        config.store.data_dir = "".into();
+        config.log.level = "forewatt=loud".to_owned();
+        let found = problems(&config).join("\n");
+        for key in [
+            "server.body_max_bytes",
+            "forecast.horizon",
+            "forecast.levels",
+            "forecast.completeness_min",
+            "forecast.fixed_now",
+            "train.family",
+            "store.data_dir",
+            "log.level",
+        ] {
+            assert!(found.contains(&format!("{key}: ")), "{key} in {found}");
+        }
+    }
+
+    #[test]
+    fn only_this_computer_is_listened_to() {
+        for good in ["127.0.0.1:8080", "[::1]:0", "localhost:80", "127.0.0.2:1"] {
+            assert!(listen(good).is_ok(), "{good}");
+        }
+        for bad in ["0.0.0.0:8080", "[::]:80", "192.168.1.4:80"] {
+            assert!(listen(bad).unwrap_err().contains("proxy with authentication"), "{bad}");
+        }
+        for bad in ["", "8080", "127.0.0.1", "127.0.0.1:99999", "host:80"] {
+            assert!(listen(bad).unwrap_err().contains("127.0.0.1:8080"), "{bad}");
+        }
+    }
+}

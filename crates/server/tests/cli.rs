@@ -1,0 +1,250 @@
+//! The built executable from outside: files in, documents and files out, exit codes as promised.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its house must fail")]
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// Days of the little load series.
+const DAYS: i64 = 70;
+
+struct House {
+    folder: tempfile::TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_forewatt"));
+        command.current_dir(self.path()).args(arguments).stdin(Stdio::null());
+        for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("FOREWATT_")) {
+            command.env_remove(key);
+        }
+        // Old data must not read as stale: the clock stands where they end.
+        command.env("FOREWATT_FORECAST__FIXED_NOW", "2024-03-11T00:00:00Z");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Standard output of a run that must succeed.
+    fn good(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let (out, err) = texts(&output);
+        assert!(output.status.success(), "{arguments:?}\nstdout: {out}\nstderr: {err}");
+        out
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let text = self.good(arguments);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error} in {text}"))
+    }
+
+    /// Exit code and standard error of a run that must fail; standard output must stay empty.
+    fn bad(&self, arguments: &[&str]) -> (i32, String) {
+        let output = self.run(arguments);
+        let (out, err) = texts(&output);
+        assert!(!output.status.success(), "{arguments:?} succeeded: {out}");
+        assert_eq!(out, "", "{arguments:?}");
+        assert!(!err.contains("panicked"), "{err}");
+        (output.status.code().unwrap_or(-1), err)
+    }
+
+    /// A load with a day, a week and a little noise, from 2024-01-01 on.
+    fn write_load(&self) {
+        let mut text = "time,mw,temp\n".to_owned();
+        let mut noise = 12_345_u64;
+        for hour in 0..DAYS * 24 {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (day, of_day) = (hour / 24, hour % 24);
+            let wave = (of_day as f64 / 24.0 * std::f64::consts::TAU).sin();
+            let weekend = if day % 7 >= 5 { -8.0 } else { 0.0 };
+            let load = 50.0 - 12.0 * wave + weekend + (noise >> 40) as f64 / (1_u64 << 24) as f64;
+            let date = jiff::civil::date(2024, 1, 1).saturating_add(jiff::Span::new().days(day));
+            writeln!(text, "{date}T{of_day:02}:00:00Z,{load:.3},{:.2}", 10.0 + 5.0 * wave).unwrap();
+        }
+        std::fs::write(self.path().join("load.csv"), text).unwrap();
+    }
+
+    fn import(&self) -> Value {
+        self.write_load();
+        let line = "import load.csv --series city.load --time time --value mw --time-zone UTC --unit MW --kind load --json";
+        self.json(&line.split(' ').collect::<Vec<_>>())
+    }
+}
+
+fn texts(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn from_a_file_to_a_forecast() {
+    let house = House::new();
+    house.import();
+    let series = house.json(&["series", "list", "--json"]);
+    assert_eq!(series[0]["name"], "city.load");
+    assert_eq!(series[0]["state"]["observations"], DAYS * 24);
+    assert!(house.good(&["series", "show", "city.load"]).contains("PT1H"));
+    assert!(house.json(&["series", "check", "city.load", "--json"])["score"].as_f64().unwrap() > 0.5);
+
+    let trained = house.json(&[
+        "train",
+        "city.load",
+        "--model",
+        "linear",
+        "--horizon",
+        "24h",
+        "--backtest-days",
+        "7",
+        "--json",
+    ]);
+    assert_eq!(trained["promoted"], true, "{trained}");
+    let id = trained["version"]["id"].as_str().unwrap();
+    assert!(house.good(&["models", "list"]).contains(id));
+    assert!(house.good(&["models", "show", id]).contains("seasonal-naive"));
+
+    let forecast =
+        house.json(&["forecast", "city.load", "--horizon", "24h", "--quantiles", "0.1,0.5,0.9", "--json"]);
+    assert_eq!(forecast["series"], "city.load");
+    assert_eq!(forecast["model_version"], id);
+    assert_eq!(forecast["points"].as_array().unwrap().len(), 24);
+    assert!(
+        forecast["points"][0]["quantiles"]["0.9"].as_f64()
+            >= forecast["points"][0]["quantiles"]["0.1"].as_f64()
+    );
+    let shown = house.good(&["forecast", "city.load", "--horizon", "24h", "--output", "next.csv"]);
+    assert!(shown.contains("median") && shown.contains("[MW, UTC time]"), "{shown}");
+    let csv = std::fs::read_to_string(house.path().join("next.csv")).unwrap();
+    assert!(csv.starts_with("valid_time,mean,q0.1,"), "{csv}");
+    assert_eq!(csv.lines().count(), 25);
+    assert!(house.good(&["jobs", "list"]).contains("no jobs"));
+}
+
+#[test]
+fn importing_twice_changes_nothing() {
+    let house = House::new();
+    house.import();
+    house.import();
+    let series = house.json(&["series", "list", "--json"]);
+    assert_eq!(series[0]["state"]["observations"], DAYS * 24);
+    assert_eq!(
+        series[0]["state"]["revision"],
+        house.json(&["series", "show", "city.load", "--json"])["state"]["revision"]
+    );
+}
+
+#[test]
+fn a_dry_run_stores_nothing() {
+    let house = House::new();
+    house.write_load();
+    house.good(&["import", "load.csv", "--columns", "mw=a,temp=b", "--time", "time", "--dry-run"]);
+    assert_eq!(house.json(&["series", "list", "--json"]), Value::Array(vec![]));
+}
+
+#[test]
+fn a_backtest_straight_from_a_file() {
+    let house = House::new();
+    house.write_load();
+    let line = "backtest --file load.csv --time time --time-zone UTC --target mw --known-ahead temp --from 2024-03-01 \
+                --to 2024-03-06 --every 24h --horizon 24h --refit never --model linear --quantiles 0.1,0.5,0.9 --output out.csv";
+    let shown = house.good(&line.split_whitespace().collect::<Vec<_>>());
+    assert!(shown.contains("linear") && shown.contains("seasonal-naive") && shown.contains("MAE"), "{shown}");
+    let csv = std::fs::read_to_string(house.path().join("out.csv")).unwrap();
+    let mut lines = csv.lines();
+    assert_eq!(lines.next(), Some("forecast_start,valid_time,actual,mean,q0.1,q0.5,q0.9"));
+    let first = lines.next().unwrap();
+    assert!(first.starts_with("2024-03-01T00:00:00Z,2024-03-01T00:00:00Z,"), "{first}");
+    assert_eq!(lines.count(), 5 * 24 - 1);
+    assert!(!house.path().join("forewatt-data").exists(), "no store is needed");
+}
+
+#[test]
+fn a_backtest_from_the_store() {
+    let house = House::new();
+    house.import();
+    let line = "backtest --series city.load --from 2024-03-01 --to 2024-03-04 --model seasonal-naive --json";
+    let document = house.json(&line.split(' ').collect::<Vec<_>>());
+    assert!(document["metrics"]["mae"].as_f64().unwrap().is_finite(), "{document}");
+}
+
+#[test]
+fn failures_have_their_codes_and_their_mends() {
+    let house = House::new();
+    house.import();
+    for (line, code, mend) in [
+        ("forecast city.laod", 3, "did you mean `city.load`?"),
+        ("forecast city.load", 3, "forewatt train city.load"),
+        ("forecast other", 3, "other"),
+        ("models show city.load-v9", 3, "city.load-v9"),
+        ("models promote nothing", 3, "nothing"),
+        ("jobs show 1", 3, "1"),
+        ("import nothing.csv --series a --time t --value v", 3, "nothing.csv"),
+        ("import load.csv --series a --time tiem --value mw --time-zone UTC", 4, "time, mw, temp"),
+        ("series set new.one", 2, "--resolution"),
+        ("series set city.load --resolution PT15M", 4, "resolution"),
+        ("series set city.load --holidays MARS", 4, "MARS"),
+        ("train city.load --horizon 90min", 4, "PT1H30M"),
+        ("train city.load --known-ahead city.load", 4, "covariate"),
+        ("backtest --series city.load --from 2024-03-05 --to 2024-03-01", 4, "--from"),
+        ("backtest --file load.csv --time time --target mw --from 2030-01-01 --to 2030-02-01", 4, "2024"),
+        ("config check --config none.toml", 2, "none.toml"),
+        ("serve --listen 0.0.0.0:8080", 2, "proxy with authentication"),
+    ] {
+        let (found, text) = house.bad(&line.split(' ').collect::<Vec<_>>());
+        assert!(text.contains(mend), "{line}: {text}");
+        assert_eq!(found, code, "{line}: {text}");
+    }
+}
+
+#[test]
+fn configuration_from_file_environment_and_flags() {
+    let house = House::new();
+    std::fs::write(house.path().join("forewatt.toml"), "[server]\nlisten = \"127.0.0.1:1\"\n").unwrap();
+    let listen = |command: &mut Command| {
+        let document: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+        document["server"]["listen"].as_str().unwrap().to_owned()
+    };
+    let print = ["config", "print", "--json"];
+    assert_eq!(listen(&mut house.command(&print)), "127.0.0.1:1");
+    assert_eq!(listen(house.command(&print).env("FOREWATT_SERVER__LISTEN", "127.0.0.1:2")), "127.0.0.1:2");
+    let text = house.good(&["config", "print"]);
+    assert!(text.contains("listen = \"127.0.0.1:1\"  # from forewatt.toml"), "{text}");
+    assert!(house.good(&["config", "check"]).contains("good"));
+    std::fs::write(house.path().join("forewatt.toml"), "[server]\nlisen = \"127.0.0.1:1\"\n").unwrap();
+    let (code, text) = house.bad(&["config", "check"]);
+    assert_eq!(code, 2);
+    assert!(text.contains("did you mean `server.listen`?"), "{text}");
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_panic() {
+    let house = House::new();
+    let mut child =
+        house.command(&["config", "print"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(!texts(&output).1.contains("panicked"), "{output:?}");
+}
+
+#[test]
+fn a_busy_port_is_told_before_the_store_is_touched() {
+    let house = House::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, text) = house.bad(&["serve", "--listen", &address]);
+    assert_eq!(code, 5);
+    assert!(text.contains("--listen"), "{text}");
+    assert!(!house.path().join("forewatt-data").exists());
+}
