@@ -73,7 +73,7 @@ pub struct Limits {
     pub max_line_bytes: usize,
     /// The most bytes after decompression.
     pub max_bytes: u64,
-    /// The most bytes a byte of gzip may become, judged once 64 MiB came out.
+    /// The most bytes a byte of gzip may become, judged once 16 MiB came out.
     pub max_gzip_ratio: u64,
     /// The most value columns.
     pub max_columns: usize,

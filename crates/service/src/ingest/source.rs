@@ -132,7 +132,7 @@ struct Guard {
 
 impl Guard {
     /// Ratios are judged only past this many bytes: short files of zeros compress well and harm nobody.
-    const JUDGED_FROM: u64 = 64 << 20;
+    const JUDGED_FROM: u64 = 16 << 20;
 
     fn refusal(&self) -> Option<String> {
         if self.out > self.limits.max_bytes {

@@ -290,7 +290,7 @@ impl Cursor<'_> {
         ];
         let word = self.word().to_ascii_lowercase();
         let fits = |month: &&[u8]| word == **month || (word.len() == 3 && month.starts_with(&word));
-        let month = MONTHS.iter().position(|m| fits(m))?;
+        let month = MONTHS.iter().position(fits)?;
         Some(Part { value: month as i64 + 1, width: 0 })
     }
 

@@ -1,1 +1,0 @@
-//! Tests of the parser through its public face.
