@@ -58,10 +58,7 @@ impl Zone {
     /// UTC itself.
     #[must_use]
     pub fn utc() -> Self {
-        Self {
-            name: "UTC".to_owned(),
-            zone: TimeZone::UTC,
-        }
+        Self { name: "UTC".to_owned(), zone: TimeZone::UTC }
     }
 
     /// The IANA name.
@@ -79,11 +76,7 @@ impl Zone {
         // Time lies within 1800..2300, so the day count fits and the date exists.
         let date = Date::constant(1970, 1, 1).saturating_add(jiff::Span::new().days(days));
         let second_of_day = u32::try_from(local.rem_euclid(86_400)).unwrap_or(0);
-        CivilTime {
-            date,
-            second_of_day,
-            offset_seconds: offset,
-        }
+        CivilTime { date, second_of_day, offset_seconds: offset }
     }
 
     /// Local time minus UTC at `time`, in microseconds.
@@ -106,8 +99,7 @@ impl Zone {
     /// The first instant of a local date: midnight, or the first moment after it where clocks skip midnight.
     #[must_use]
     pub fn start_of_day(&self, date: Date) -> Time {
-        date.to_zoned_datetime(self.zone.clone())
-            .map_or(Time::MAX, |zoned| Time::from(zoned.timestamp()))
+        date.to_zoned_datetime(self.zone.clone()).map_or(Time::MAX, |zoned| Time::from(zoned.timestamp()))
     }
 
     /// The length of a local date in microseconds: 23, 24 or 25 hours in most zones, 0 for a skipped day.
@@ -130,9 +122,7 @@ impl FromStr for Zone {
         if text == "UTC" {
             return Ok(Self::utc());
         }
-        let unknown = || TimeError::UnknownZone {
-            text: text.to_owned(),
-        };
+        let unknown = || TimeError::UnknownZone { text: text.to_owned() };
         let zone = TimeZone::get(text).map_err(|_| unknown())?;
         let name = zone.iana_name().ok_or_else(unknown)?.to_owned();
         Ok(Self { name, zone })
@@ -183,10 +173,7 @@ mod tests {
     /// What the clock shows, as one value.
     fn shown(civil: CivilTime) -> DateTime {
         let second = i64::from(civil.second_of_day);
-        civil
-            .date
-            .at(0, 0, 0, 0)
-            .saturating_add(jiff::Span::new().seconds(second))
+        civil.date.at(0, 0, 0, 0).saturating_add(jiff::Span::new().seconds(second))
     }
 
     fn hours(name: &str, date: Date) -> f64 {
@@ -227,11 +214,7 @@ mod tests {
             assert_eq!((civil.hour(), civil.offset_seconds), (hour, offset), "{name}");
         }
         let chatham = zone("Pacific/Chatham").civil(noon);
-        assert_eq!(
-            (chatham.date, chatham.weekday()),
-            (date(2026, 1, 16), 4),
-            "already Friday"
-        );
+        assert_eq!((chatham.date, chatham.weekday()), (date(2026, 1, 16), 4), "already Friday");
     }
 
     #[test]
@@ -239,36 +222,18 @@ mod tests {
         let at = |text: &str| text.parse::<Time>().unwrap();
         let madrid = zone("Europe/Madrid");
         let reading = |z: &Zone, d: Date, hour, minute| z.read(d.to_datetime(time(hour, minute, 0, 0)));
-        assert_eq!(
-            reading(&madrid, date(2026, 3, 29), 2, 30),
-            Reading::Never(at("2026-03-29T01:30:00Z"))
-        );
+        assert_eq!(reading(&madrid, date(2026, 3, 29), 2, 30), Reading::Never(at("2026-03-29T01:30:00Z")));
         assert_eq!(
             reading(&madrid, date(2026, 10, 25), 2, 30),
             Reading::Twice(at("2026-10-25T00:30:00Z"), at("2026-10-25T01:30:00Z"))
         );
         let lord_howe = zone("Australia/Lord_Howe");
-        assert!(matches!(
-            reading(&lord_howe, date(2024, 10, 6), 2, 15),
-            Reading::Never(_)
-        ));
-        assert!(matches!(
-            reading(&lord_howe, date(2024, 10, 6), 2, 45),
-            Reading::Once(_)
-        ));
-        assert!(matches!(
-            reading(&lord_howe, date(2024, 4, 7), 1, 45),
-            Reading::Twice(..)
-        ));
+        assert!(matches!(reading(&lord_howe, date(2024, 10, 6), 2, 15), Reading::Never(_)));
+        assert!(matches!(reading(&lord_howe, date(2024, 10, 6), 2, 45), Reading::Once(_)));
+        assert!(matches!(reading(&lord_howe, date(2024, 4, 7), 1, 45), Reading::Twice(..)));
         let apia = zone("Pacific/Apia");
-        assert!(matches!(
-            reading(&apia, date(2011, 12, 30), 12, 0),
-            Reading::Never(_)
-        ));
-        assert_eq!(
-            apia.start_of_day(date(2011, 12, 30)),
-            apia.start_of_day(date(2011, 12, 31))
-        );
+        assert!(matches!(reading(&apia, date(2011, 12, 30), 12, 0), Reading::Never(_)));
+        assert_eq!(apia.start_of_day(date(2011, 12, 30)), apia.start_of_day(date(2011, 12, 31)));
     }
 
     #[test]
@@ -277,10 +242,7 @@ mod tests {
             let error = bad.parse::<Zone>().unwrap_err();
             assert!(error.to_string().contains(bad), "{error}");
         }
-        assert_eq!(
-            serde_json::to_string(&zone("Asia/Kolkata")).unwrap(),
-            "\"Asia/Kolkata\""
-        );
+        assert_eq!(serde_json::to_string(&zone("Asia/Kolkata")).unwrap(), "\"Asia/Kolkata\"");
         assert!(serde_json::from_str::<Zone>("\"Mars/Olympus\"").is_err());
     }
 

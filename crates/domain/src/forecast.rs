@@ -56,10 +56,7 @@ impl QuantileLevels {
             return Err(LevelsError::Range { level });
         }
         match levels.windows(2).find(|w| w[0] >= w[1]) {
-            Some(w) => Err(LevelsError::Order {
-                first: w[0],
-                second: w[1],
-            }),
+            Some(w) => Err(LevelsError::Order { first: w[0], second: w[1] }),
             None => Ok(Self(levels)),
         }
     }
@@ -70,9 +67,7 @@ impl QuantileLevels {
     /// As [`QuantileLevels::new`], and [`LevelsError::NotANumber`].
     pub fn parse(text: &str) -> Result<Self, LevelsError> {
         let number = |part: &str| {
-            part.trim().parse::<f64>().map_err(|_| LevelsError::NotANumber {
-                text: part.trim().to_owned(),
-            })
+            part.trim().parse::<f64>().map_err(|_| LevelsError::NotANumber { text: part.trim().to_owned() })
         };
         Self::new(text.split(',').map(number).collect::<Result<_, _>>()?)
     }
@@ -192,13 +187,8 @@ mod tests {
 
     #[test]
     fn levels_rise_inside_zero_and_one() {
-        assert_eq!(
-            QuantileLevels::parse("0.1, 0.5,0.9").unwrap().as_slice(),
-            [0.1, 0.5, 0.9]
-        );
-        for bad in [
-            "", "0", "1", "0.5,0.5", "0.9,0.1", "nan", "x", "0.1,,0.2", "-0.1", "inf",
-        ] {
+        assert_eq!(QuantileLevels::parse("0.1, 0.5,0.9").unwrap().as_slice(), [0.1, 0.5, 0.9]);
+        for bad in ["", "0", "1", "0.5,0.5", "0.9,0.1", "nan", "x", "0.1,,0.2", "-0.1", "inf"] {
             assert!(QuantileLevels::parse(bad).is_err(), "{bad}");
         }
         assert!(QuantileLevels::new((1..=100).map(|i| f64::from(i) / 101.0).collect()).is_err());
@@ -217,11 +207,7 @@ mod tests {
             quality: 1.0,
             degraded: None,
             levels: QuantileLevels::parse("0.1,0.9").unwrap(),
-            points: vec![ForecastPoint {
-                valid_time: time,
-                mean,
-                quantiles,
-            }],
+            points: vec![ForecastPoint { valid_time: time, mean, quantiles }],
         };
         assert!(with(1.0, vec![0.0, 2.0]).check().is_ok());
         assert!(with(1.0, vec![1.0, 1.0]).check().is_ok());

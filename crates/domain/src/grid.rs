@@ -92,11 +92,7 @@ impl Resolution {
     #[must_use]
     pub fn ceil(self, time: Time) -> Time {
         let floor = self.floor(time);
-        if floor == time {
-            floor
-        } else {
-            floor.plus_micros(self.micros())
-        }
+        if floor == time { floor } else { floor.plus_micros(self.micros()) }
     }
 }
 
@@ -143,11 +139,7 @@ impl Horizon {
     pub fn from_steps(steps: u32, resolution: Resolution) -> Result<Self, GridError> {
         if steps == 0 || steps > Self::MAX_STEPS {
             let horizon = format!("{steps} steps");
-            return Err(GridError::Horizon {
-                horizon,
-                resolution,
-                max: Self::MAX_STEPS,
-            });
+            return Err(GridError::Horizon { horizon, resolution, max: Self::MAX_STEPS });
         }
         Ok(Self { steps })
     }
@@ -161,11 +153,7 @@ impl Horizon {
         let steps = u32::try_from(micros / resolution.micros()).unwrap_or(0);
         if micros % resolution.micros() != 0 || steps == 0 || steps > Self::MAX_STEPS {
             let horizon = duration.to_string();
-            return Err(GridError::Horizon {
-                horizon,
-                resolution,
-                max: Self::MAX_STEPS,
-            });
+            return Err(GridError::Horizon { horizon, resolution, max: Self::MAX_STEPS });
         }
         Ok(Self { steps })
     }
@@ -216,9 +204,7 @@ impl TimeGrid {
         if offset < 0 || offset % self.step.micros() != 0 {
             return None;
         }
-        usize::try_from(offset / self.step.micros())
-            .ok()
-            .filter(|&i| i < self.len)
+        usize::try_from(offset / self.step.micros()).ok().filter(|&i| i < self.len)
     }
 
     /// Every instant in order.

@@ -24,11 +24,7 @@ pub struct Observation {
 /// and the same `available_at` (a store keeps only one) the last in the slice wins.
 #[must_use]
 pub fn as_of(observations: &[Observation], at: Time) -> Vec<Observation> {
-    let mut known: Vec<Observation> = observations
-        .iter()
-        .copied()
-        .filter(|o| o.available_at <= at)
-        .collect();
+    let mut known: Vec<Observation> = observations.iter().copied().filter(|o| o.available_at <= at).collect();
     known.sort_by_key(|o| (o.valid_time, o.available_at)); // stable: later in the slice stays later
     known.reverse();
     known.dedup_by_key(|o| o.valid_time);
@@ -50,18 +46,10 @@ mod tests {
 
     #[test]
     fn the_newest_value_known_then() {
-        let all = [
-            seen(10, 30, 3.0),
-            seen(10, 20, 2.0),
-            seen(20, 25, 5.0),
-            seen(10, 5, 1.0),
-        ];
+        let all = [seen(10, 30, 3.0), seen(10, 20, 2.0), seen(20, 25, 5.0), seen(10, 5, 1.0)];
         assert_eq!(as_of(&all, Time::from_seconds(4)), []);
         assert_eq!(as_of(&all, Time::from_seconds(5)), [seen(10, 5, 1.0)]);
-        assert_eq!(
-            as_of(&all, Time::from_seconds(29)),
-            [seen(10, 20, 2.0), seen(20, 25, 5.0)]
-        );
+        assert_eq!(as_of(&all, Time::from_seconds(29)), [seen(10, 20, 2.0), seen(20, 25, 5.0)]);
         assert_eq!(as_of(&all, Time::MAX), [seen(10, 30, 3.0), seen(20, 25, 5.0)]);
     }
 }

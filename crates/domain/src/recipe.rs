@@ -35,21 +35,11 @@ pub struct UnknownFamily {
 
 impl Family {
     /// The words that name the families, in the order of [`Family::ALL`].
-    pub const NAMES: [&'static str; 5] = [
-        "seasonal-naive",
-        "seasonal-empirical",
-        "linear",
-        "gbdt",
-        "ensemble",
-    ];
+    pub const NAMES: [&'static str; 5] =
+        ["seasonal-naive", "seasonal-empirical", "linear", "gbdt", "ensemble"];
     /// Every family, simplest first.
-    pub const ALL: [Self; 5] = [
-        Self::SeasonalNaive,
-        Self::SeasonalEmpirical,
-        Self::Linear,
-        Self::Gbdt,
-        Self::Ensemble,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::SeasonalNaive, Self::SeasonalEmpirical, Self::Linear, Self::Gbdt, Self::Ensemble];
 
     /// The word that names this family.
     #[must_use]
@@ -68,9 +58,7 @@ impl FromStr for Family {
     type Err = UnknownFamily;
     fn from_str(text: &str) -> Result<Self, UnknownFamily> {
         let position = Self::NAMES.iter().position(|name| *name == text);
-        position.map(|i| Self::ALL[i]).ok_or_else(|| UnknownFamily {
-            text: text.to_owned(),
-        })
+        position.map(|i| Self::ALL[i]).ok_or_else(|| UnknownFamily { text: text.to_owned() })
     }
 }
 
@@ -125,12 +113,10 @@ impl Recipe {
 /// Bytes as lower-case hex digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
+        text
+    })
 }
 
 #[cfg(test)]
@@ -152,14 +138,7 @@ mod tests {
         };
         assert_eq!(recipe.id(), recipe.clone().id());
         assert_eq!(recipe.id().len(), 16);
-        assert_ne!(
-            recipe.id(),
-            Recipe {
-                seed: 2,
-                ..recipe.clone()
-            }
-            .id()
-        );
+        assert_ne!(recipe.id(), Recipe { seed: 2, ..recipe.clone() }.id());
         let json = serde_json::to_string(&recipe).unwrap();
         assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);
     }

@@ -106,25 +106,11 @@ pub enum SeriesKind {
 
 impl SeriesKind {
     /// The words that name the kinds, in the order of the enum.
-    pub const NAMES: [&'static str; 7] = [
-        "load",
-        "solar",
-        "wind",
-        "price",
-        "temperature",
-        "weather",
-        "other",
-    ];
+    pub const NAMES: [&'static str; 7] =
+        ["load", "solar", "wind", "price", "temperature", "weather", "other"];
 
-    const ALL: [Self; 7] = [
-        Self::Load,
-        Self::Solar,
-        Self::Wind,
-        Self::Price,
-        Self::Temperature,
-        Self::Weather,
-        Self::Other,
-    ];
+    const ALL: [Self; 7] =
+        [Self::Load, Self::Solar, Self::Wind, Self::Price, Self::Temperature, Self::Weather, Self::Other];
 
     /// The word that names this kind.
     #[must_use]
@@ -143,9 +129,7 @@ impl FromStr for SeriesKind {
     type Err = SeriesError;
     fn from_str(text: &str) -> Result<Self, SeriesError> {
         let position = Self::NAMES.iter().position(|name| *name == text);
-        position.map(|i| Self::ALL[i]).ok_or_else(|| SeriesError::Kind {
-            text: text.to_owned(),
-        })
+        position.map(|i| Self::ALL[i]).ok_or_else(|| SeriesError::Kind { text: text.to_owned() })
     }
 }
 
@@ -167,10 +151,7 @@ impl Location {
         if (-90.0..=90.0).contains(&latitude) && (-180.0..=180.0).contains(&longitude) {
             Ok(Self { latitude, longitude })
         } else {
-            Err(SeriesError::Location {
-                latitude: latitude.to_string(),
-                longitude: longitude.to_string(),
-            })
+            Err(SeriesError::Location { latitude: latitude.to_string(), longitude: longitude.to_string() })
         }
     }
 }

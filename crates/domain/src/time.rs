@@ -151,14 +151,11 @@ impl fmt::Display for Time {
 impl FromStr for Time {
     type Err = TimeError;
     fn from_str(text: &str) -> Result<Self, TimeError> {
-        let timestamp: Timestamp = text.trim().parse().map_err(|_| TimeError::NotRfc3339 {
-            text: text.to_owned(),
-        })?;
+        let timestamp: Timestamp =
+            text.trim().parse().map_err(|_| TimeError::NotRfc3339 { text: text.to_owned() })?;
         let micros = timestamp.as_microsecond();
-        if micros < Self::MIN.0 || micros > Self::MAX.0 {
-            return Err(TimeError::OutOfRange {
-                text: text.to_owned(),
-            });
+        if !(Self::MIN.0..=Self::MAX.0).contains(&micros) {
+            return Err(TimeError::OutOfRange { text: text.to_owned() });
         }
         Ok(Self(micros))
     }
@@ -184,15 +181,12 @@ impl<'de> Deserialize<'de> for Time {
 /// # Errors
 /// [`TimeError::NotADuration`] for anything else, negative durations included.
 pub fn parse_duration(text: &str) -> Result<SignedDuration, TimeError> {
-    let refuse = || TimeError::NotADuration {
-        text: text.to_owned(),
-    };
+    let refuse = || TimeError::NotADuration { text: text.to_owned() };
     let span: jiff::Span = text.trim().parse().map_err(|_| refuse())?;
     if span.get_years() != 0 || span.get_months() != 0 || span.is_negative() {
         return Err(refuse());
     }
-    span.to_duration(jiff::SpanRelativeTo::days_are_24_hours())
-        .map_err(|_| refuse())
+    span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| refuse())
 }
 
 /// Writes a duration the way [`parse_duration`] reads it, in ISO 8601 with hours as the greatest unit.
@@ -210,10 +204,7 @@ mod tests {
         let time: Time = "2026-03-29T02:30:00+01:00".parse().unwrap();
         assert_eq!(time.to_string(), "2026-03-29T01:30:00Z");
         assert_eq!(serde_json::to_string(&time).unwrap(), "\"2026-03-29T01:30:00Z\"");
-        assert!(
-            "2026-03-29 02:30".parse::<Time>().is_err(),
-            "a time without an offset is not an instant"
-        );
+        assert!("2026-03-29 02:30".parse::<Time>().is_err(), "a time without an offset is not an instant");
         assert!("9000-01-01T00:00:00Z".parse::<Time>().is_err());
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::groups::{Groups, LEAD_EDGES_HOURS, split_late};
 use crate::matrix::{FeatureMatrix, RowKey, TrainingSet};
-use crate::member::Member;
+use crate::member::{Member, Purpose};
 use crate::predict::{Fit, ModelError, Predict, Predictions};
 
 /// Share of the origins that teach the weights, and its bounds in days.
@@ -75,12 +75,13 @@ impl Ensemble {
         &self,
         data: &TrainingSet,
         levels: &QuantileLevels,
+        purpose: Purpose,
         notes: &mut Vec<String>,
     ) -> Result<Vec<Member>, ModelError> {
         let mut members = Vec::with_capacity(self.members.len());
         let mut last = ModelError::Numeric { what: "an ensemble needs at least one member".to_owned() };
         for &family in &self.members {
-            match Member::fit(family, self.seed, data, levels) {
+            match Member::fit(family, self.seed, data, levels, purpose) {
                 Ok(member) => members.push(member),
                 Err(error) => {
                     notes.push(format!("{family} is not a member: {error}"));
@@ -103,13 +104,13 @@ impl Fit for Ensemble {
             Some(split) => {
                 let early = data.filter_rows(&split.early);
                 let late = data.filter_rows(&split.late);
-                self.fit_members(&early, levels, &mut notes)
+                self.fit_members(&early, levels, Purpose::Trial, &mut notes)
                     .ok()
                     .map(|members| weigh(&members, &late, levels).map(|(weights, _)| (weights, members)))
                     .transpose()?
             }
         };
-        let members = self.fit_members(data, levels, &mut notes)?;
+        let members = self.fit_members(data, levels, Purpose::Use, &mut notes)?;
         Ok(match weights {
             Some((weights, early)) => EnsembleModel::new(members, &early, &weights),
             None => EnsembleModel::alike(members, keys),
@@ -333,7 +334,7 @@ mod tests {
         let ensemble = Ensemble::default();
         let mixture = ensemble.fit(&early, &levels).unwrap();
         let of_mixture = score(&late, &mixture.predict(&late.features).unwrap(), &levels);
-        for member in ensemble.fit_members(&early, &levels, &mut vec![]).unwrap() {
+        for member in ensemble.fit_members(&early, &levels, Purpose::Use, &mut vec![]).unwrap() {
             let alone = score(&late, &member.predict(&late.features).unwrap(), &levels);
             assert!(of_mixture <= 1.03 * alone, "{of_mixture} beside {alone} of {}", member.family());
         }
@@ -378,7 +379,9 @@ mod tests {
     fn a_member_that_cannot_learn_is_left_out_and_named() {
         let data = synthetic::training(Shape { days: 4, ..Shape::default() });
         let mut notes = vec![];
-        let members = Ensemble::default().fit_members(&data, &QuantileLevels::deciles(), &mut notes).unwrap();
+        let members = Ensemble::default()
+            .fit_members(&data, &QuantileLevels::deciles(), Purpose::Use, &mut notes)
+            .unwrap();
         assert!(members.iter().all(|m| m.family() != Family::Linear));
         assert!(notes.iter().any(|note| note.contains("linear")));
         let model = Ensemble::default().fit(&data, &QuantileLevels::deciles()).unwrap();

@@ -1,5 +1,7 @@
 //! Learning by recipe: fit, calibrate on held-out later forecasts, fit again on everything.
 
+mod night;
+
 use forewatt_domain::{Family, QuantileLevels, Recipe};
 use serde::{Deserialize, Serialize};
 
@@ -7,9 +9,10 @@ use crate::calibration::{Calibration, Coverage, Held};
 use crate::ensemble::{self, Ensemble, EnsembleModel, Weights};
 use crate::groups::split_late;
 use crate::matrix::{FeatureMatrix, TrainingSet};
-use crate::member::Member;
+use crate::member::{Member, Purpose};
 use crate::predict::{ModelError, Predict, Predictions};
 use crate::quantile;
+use night::Night;
 
 /// With so great a share of targets at zero and none below, zero is a physical floor, as for solar power.
 const ZERO_SHARE: f64 = 0.02;
@@ -42,6 +45,8 @@ pub struct FittedModel {
     calibration: Option<Calibration>,
     /// No answer lies below it.
     floor: Option<f32>,
+    /// When the answer is zero because the sun is down.
+    night: Option<Night>,
     notes: Vec<String>,
 }
 
@@ -58,6 +63,10 @@ pub fn learn(recipe: &Recipe, data: &TrainingSet) -> Result<FittedModel, ModelEr
     let mut notes = Vec::new();
     let cleaned = clean(data, &mut notes)?;
     let data = cleaned.as_ref().unwrap_or(data);
+    let floor = floor(&data.target);
+    let night = floor.and_then(|_| Night::learn(data));
+    let days = night.map(|night| data.filter(|i| !night.is_dark(&data.features, i)));
+    let data = days.as_ref().unwrap_or(data);
     let split = split_late(
         &data.features.keys,
         ensemble::LATE_SHARE,
@@ -87,7 +96,8 @@ pub fn learn(recipe: &Recipe, data: &TrainingSet) -> Result<FittedModel, ModelEr
         feature_names: data.features.names.clone(),
         model,
         calibration,
-        floor: floor(&data.target),
+        floor,
+        night,
         notes,
     })
 }
@@ -123,11 +133,11 @@ impl Trial {
     fn new(recipe: &Recipe, early: &TrainingSet, late: TrainingSet) -> Result<Self, ModelError> {
         let levels = &recipe.levels;
         if recipe.family != Family::Ensemble {
-            let member = Member::fit(recipe.family, recipe.seed, early, levels)?;
+            let member = Member::fit(recipe.family, recipe.seed, early, levels, Purpose::Trial)?;
             let predictions = member.predict(&late.features)?;
             return Ok(Self { late, predictions, mixture: None });
         }
-        let members = mixture(recipe).fit_members(early, levels, &mut Vec::new())?;
+        let members = mixture(recipe).fit_members(early, levels, Purpose::Trial, &mut Vec::new())?;
         // A handful of weights hardly adapts to the rows, so the same rows may calibrate the mixture.
         let (weights, predictions) = ensemble::weigh(&members, &late, levels)?;
         Ok(Self { late, predictions, mixture: Some((members, weights)) })
@@ -156,9 +166,10 @@ fn fit(
     notes: &mut Vec<String>,
 ) -> Result<Model, ModelError> {
     if recipe.family != Family::Ensemble {
-        return Member::fit(recipe.family, recipe.seed, data, &recipe.levels).map(Model::Single);
+        let member = Member::fit(recipe.family, recipe.seed, data, &recipe.levels, Purpose::Use);
+        return member.map(Model::Single);
     }
-    let members = mixture(recipe).fit_members(data, &recipe.levels, notes)?;
+    let members = mixture(recipe).fit_members(data, &recipe.levels, Purpose::Use, notes)?;
     let weighed = trial.and_then(|trial| trial.mixture.as_ref());
     Ok(Model::Ensemble(match weighed {
         Some((early, weights)) => EnsembleModel::new(members, early, weights),
@@ -240,6 +251,10 @@ impl FittedModel {
     ) -> Result<Predictions, ModelError> {
         let mut predictions = quantile::at_levels(self.predict(features)?, &self.levels, wanted);
         self.bound(&mut predictions); // a tail may reach below the floor
+        if let Some(night) = self.night {
+            let features = features.with_columns(&self.feature_names)?;
+            night.apply(&features, &mut predictions);
+        }
         Ok(predictions)
     }
 
@@ -269,6 +284,9 @@ impl Predict for FittedModel {
             calibration.apply(&features.keys, &mut predictions);
         }
         self.bound(&mut predictions);
+        if let Some(night) = self.night {
+            night.apply(&features, &mut predictions);
+        }
         let wrong = (0..features.rows()).find(|&i| {
             let row = predictions.row(i);
             !predictions.mean[i].is_finite() || !row.iter().all(|q| q.is_finite()) || !row.is_sorted()

@@ -22,6 +22,15 @@ pub enum Member {
     Gbdt(Forest),
 }
 
+/// What a fitted member is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be judged on held-out forecasts: a little weaker and much cheaper will do.
+    Trial,
+    /// To answer.
+    Use,
+}
+
 impl Member {
     /// The families a member can have, simplest first.
     pub const FAMILIES: [Family; 4] =
@@ -36,13 +45,14 @@ impl Member {
         seed: u64,
         data: &TrainingSet,
         levels: &QuantileLevels,
+        purpose: Purpose,
     ) -> Result<Self, ModelError> {
         Ok(match family {
             Family::SeasonalNaive => Self::SeasonalNaive(SeasonalNaive.fit(data, levels)?),
             Family::SeasonalEmpirical => Self::SeasonalEmpirical(SeasonalEmpirical.fit(data, levels)?),
             Family::Linear => Self::Linear(Linear.fit(data, levels)?),
             Family::Gbdt => {
-                let params = Params { seed, ..Params::default() };
+                let params = Params { seed, refit: purpose == Purpose::Use, ..Params::default() };
                 Self::Gbdt(Booster { params }.fit(data, levels)?)
             }
             Family::Ensemble => {

@@ -24,9 +24,7 @@ impl Predictions {
 
     /// Sorts every row's quantiles, so that they cannot cross (Chernozhukov et al. 2010, rearrangement).
     pub fn rearrange(&mut self) {
-        self.quantiles
-            .chunks_exact_mut(self.levels)
-            .for_each(|row| row.sort_unstable_by(f32::total_cmp));
+        self.quantiles.chunks_exact_mut(self.levels).for_each(|row| row.sort_unstable_by(f32::total_cmp));
     }
 }
 

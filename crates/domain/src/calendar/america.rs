@@ -18,10 +18,8 @@ pub(super) const UNITED_STATES: Country = Country {
 };
 
 /// National holidays of Canada and those of its larger provinces.
-pub(super) const CANADA: Country = Country {
-    codes: &["CA", "CA-AB", "CA-BC", "CA-ON", "CA-QC"],
-    rules: canada,
-};
+pub(super) const CANADA: Country =
+    Country { codes: &["CA", "CA-AB", "CA-BC", "CA-ON", "CA-QC"], rules: canada };
 
 /// States that rest on the Friday after Thanksgiving.
 const REST_AFTER_THANKSGIVING: [&str; 26] = [
@@ -58,9 +56,12 @@ fn federal(p: &mut Plan) {
         p.nth(3, Monday, 1, "Martin Luther King Jr. Day");
     }
     if p.since(1971) {
-        p.nth(3, Monday, 2, "Washington's Birthday")
-            .nth(-1, Monday, 5, "Memorial Day")
-            .nth(2, Monday, 10, "Columbus Day");
+        p.nth(3, Monday, 2, "Washington's Birthday").nth(-1, Monday, 5, "Memorial Day").nth(
+            2,
+            Monday,
+            10,
+            "Columbus Day",
+        );
     } else {
         p.on(2, 22, "Washington's Birthday").on(5, 30, "Memorial Day");
     }
@@ -73,24 +74,24 @@ fn federal(p: &mut Plan) {
     } else {
         p.on(11, 11, "Veterans Day");
     }
-    p.nth(4, Thursday, 11, "Thanksgiving Day")
-        .on(12, 25, "Christmas Day")
-        .once(&[
-            (2004, 6, 11, "Day of mourning for Ronald Reagan"),
-            (2007, 1, 2, "Day of mourning for Gerald Ford"),
-            (2018, 12, 5, "Day of mourning for George H. W. Bush"),
-            (2025, 1, 9, "Day of mourning for Jimmy Carter"),
-        ]);
+    p.nth(4, Thursday, 11, "Thanksgiving Day").on(12, 25, "Christmas Day").once(&[
+        (2004, 6, 11, "Day of mourning for Ronald Reagan"),
+        (2007, 1, 2, "Day of mourning for Gerald Ford"),
+        (2018, 12, 5, "Day of mourning for George H. W. Bush"),
+        (2025, 1, 9, "Day of mourning for Jimmy Carter"),
+    ]);
 }
 
 fn west(p: &mut Plan, state: &str) {
     match state {
         "AK" => p.nth(-1, Monday, 3, "Seward's Day").on(10, 18, "Alaska Day"),
         "CA" if p.since(2000) => p.on(3, 31, "Cesar Chavez Day"),
-        "HI" => p
-            .on(3, 26, "Prince Kuhio Day")
-            .on(6, 11, "King Kamehameha Day")
-            .nth(3, Friday, 8, "Statehood Day"),
+        "HI" => p.on(3, 26, "Prince Kuhio Day").on(6, 11, "King Kamehameha Day").nth(
+            3,
+            Friday,
+            8,
+            "Statehood Day",
+        ),
         "MT" => election_day(p, true),
         "NE" => p.nth(-1, Friday, 4, "Arbor Day"),
         "NV" if p.since(2000) => p.nth(-1, Friday, 10, "Nevada Day"),
@@ -112,9 +113,7 @@ fn east(p: &mut Plan, state: &str) {
             election_day(p, false)
         }
         "RI" => p.nth(2, Monday, 8, "Victory Day"),
-        "VT" => p
-            .nth(1, Tuesday, 3, "Town Meeting Day")
-            .on(8, 16, "Bennington Battle Day"),
+        "VT" => p.nth(1, Tuesday, 3, "Town Meeting Day").on(8, 16, "Bennington Battle Day"),
         "WV" => p.on(6, 20, "West Virginia Day"),
         _ => p,
     };
@@ -123,8 +122,7 @@ fn east(p: &mut Plan, state: &str) {
 fn south_and_lakes(p: &mut Plan, state: &str) {
     match state {
         "AL" => {
-            p.nth(4, Monday, 4, "Confederate Memorial Day")
-                .nth(1, Monday, 6, "Jefferson Davis' Birthday")
+            p.nth(4, Monday, 4, "Confederate Memorial Day").nth(1, Monday, 6, "Jefferson Davis' Birthday")
         }
         "LA" => p.easter(-47, "Mardi Gras"),
         "MS" => p.nth(-1, Monday, 4, "Confederate Memorial Day"),
@@ -149,22 +147,19 @@ fn election_day(p: &mut Plan, even_years_only: bool) -> &mut Plan {
 }
 
 fn canada(p: &mut Plan, province: &str) {
-    p.fixed(&[
-        (1, 1, "New Year's Day"),
-        (7, 1, "Canada Day"),
-        (12, 25, "Christmas Day"),
-    ]);
+    p.fixed(&[(1, 1, "New Year's Day"), (7, 1, "Canada Day"), (12, 25, "Christmas Day")]);
     if province != "QC" && province != "AB" && province != "BC" {
         p.on(12, 26, "Boxing Day");
     }
     p.substitute(Substitute::Next);
-    p.easter(-2, "Good Friday")
-        .from(5, 18, Monday, "Victoria Day")
-        .nth(1, Monday, 9, "Labour Day")
-        .nth(2, Monday, 10, "Thanksgiving");
+    p.easter(-2, "Good Friday").from(5, 18, Monday, "Victoria Day").nth(1, Monday, 9, "Labour Day").nth(
+        2,
+        Monday,
+        10,
+        "Thanksgiving",
+    );
     if province.is_empty() {
-        p.on(11, 11, "Remembrance Day")
-            .once(&[(2022, 9, 19, "State funeral of Queen Elizabeth II")]);
+        p.on(11, 11, "Remembrance Day").once(&[(2022, 9, 19, "State funeral of Queen Elizabeth II")]);
     }
     if p.since(2021) && (province.is_empty() || (province == "BC" && p.since(2023))) {
         p.on(9, 30, "National Day for Truth and Reconciliation");
@@ -174,11 +169,7 @@ fn canada(p: &mut Plan, province: &str) {
             1,
             Monday,
             8,
-            if province == "AB" {
-                "Heritage Day"
-            } else {
-                "British Columbia Day"
-            },
+            if province == "AB" { "Heritage Day" } else { "British Columbia Day" },
         ),
         "ON" => p.nth(1, Monday, 8, "Civic Holiday"),
         "QC" => p.easter(1, "Easter Monday").on(6, 24, "Saint-Jean-Baptiste Day"),

@@ -7,10 +7,8 @@ use super::Country;
 use super::plan::{Plan, Substitute};
 
 /// Days the whole country rests, and the states' own.
-pub(super) const AUSTRALIA: Country = Country {
-    codes: &["AU", "AU-NSW", "AU-QLD", "AU-SA", "AU-VIC"],
-    rules: australia,
-};
+pub(super) const AUSTRALIA: Country =
+    Country { codes: &["AU", "AU-NSW", "AU-QLD", "AU-SA", "AU-VIC"], rules: australia };
 
 fn australia(p: &mut Plan, state: &str) {
     p.fixed(&[
@@ -20,10 +18,12 @@ fn australia(p: &mut Plan, state: &str) {
         (12, 26, "Boxing Day"),
     ]);
     p.substitute(Substitute::Next);
-    p.easter(-2, "Good Friday")
-        .easter(1, "Easter Monday")
-        .on(4, 25, "Anzac Day")
-        .once(&[(2022, 9, 22, "National Day of Mourning")]);
+    p.easter(-2, "Good Friday").easter(1, "Easter Monday").on(4, 25, "Anzac Day").once(&[(
+        2022,
+        9,
+        22,
+        "National Day of Mourning",
+    )]);
     match state {
         "NSW" => p
             .easter(-1, "Easter Saturday")
@@ -62,9 +62,12 @@ fn victoria(p: &mut Plan) -> &mut Plan {
     if p.since(2016) {
         p.easter(0, "Easter Sunday");
     }
-    p.nth(2, Monday, 3, "Labour Day")
-        .nth(2, Monday, 6, "King's Birthday")
-        .nth(1, Tuesday, 11, "Melbourne Cup Day");
+    p.nth(2, Monday, 3, "Labour Day").nth(2, Monday, 6, "King's Birthday").nth(
+        1,
+        Tuesday,
+        11,
+        "Melbourne Cup Day",
+    );
     const GRAND_FINAL: &str = "Friday before the AFL Grand Final";
     match p.year {
         2015 => p.on(10, 2, GRAND_FINAL),

@@ -7,16 +7,11 @@ use super::Country;
 use super::plan::{Plan, Substitute};
 
 /// Bank holidays (Banking and Financial Dealings Act 1971); `GB` alone means England and Wales.
-pub(super) const BRITAIN: Country = Country {
-    codes: &["GB", "GB-ENG", "GB-WLS", "GB-SCT", "GB-NIR"],
-    rules: britain,
-};
+pub(super) const BRITAIN: Country =
+    Country { codes: &["GB", "GB-ENG", "GB-WLS", "GB-SCT", "GB-NIR"], rules: britain };
 
 /// Public holidays of Ireland.
-pub(super) const IRELAND: Country = Country {
-    codes: &["IE"],
-    rules: ireland,
-};
+pub(super) const IRELAND: Country = Country { codes: &["IE"], rules: ireland };
 
 fn britain(p: &mut Plan, part: &str) {
     let (scotland, ulster) = (part == "SCT", part == "NIR");
@@ -95,8 +90,7 @@ fn ireland(p: &mut Plan, _: &str) {
     if p.since(1994) {
         p.nth(1, Monday, 5, "May bank holiday");
     }
-    p.nth(1, Monday, 6, "June bank holiday")
-        .nth(1, Monday, 8, "August bank holiday");
+    p.nth(1, Monday, 6, "June bank holiday").nth(1, Monday, 8, "August bank holiday");
     if p.since(1977) {
         p.nth(-1, Monday, 10, "October bank holiday");
     }

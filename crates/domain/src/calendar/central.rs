@@ -15,30 +15,15 @@ pub(super) const GERMANY: Country = Country {
     rules: germany,
 };
 /// Public holidays of Austria.
-pub(super) const AUSTRIA: Country = Country {
-    codes: &["AT"],
-    rules: austria,
-};
+pub(super) const AUSTRIA: Country = Country { codes: &["AT"], rules: austria };
 /// The holidays most cantons of Switzerland keep.
-pub(super) const SWITZERLAND: Country = Country {
-    codes: &["CH"],
-    rules: switzerland,
-};
+pub(super) const SWITZERLAND: Country = Country { codes: &["CH"], rules: switzerland };
 /// Public holidays of the Netherlands.
-pub(super) const NETHERLANDS: Country = Country {
-    codes: &["NL"],
-    rules: netherlands,
-};
+pub(super) const NETHERLANDS: Country = Country { codes: &["NL"], rules: netherlands };
 /// Public holidays of Luxembourg.
-pub(super) const LUXEMBOURG: Country = Country {
-    codes: &["LU"],
-    rules: luxembourg,
-};
+pub(super) const LUXEMBOURG: Country = Country { codes: &["LU"], rules: luxembourg };
 /// Public holidays of Poland.
-pub(super) const POLAND: Country = Country {
-    codes: &["PL"],
-    rules: poland,
-};
+pub(super) const POLAND: Country = Country { codes: &["PL"], rules: poland };
 
 fn germany(p: &mut Plan, state: &str) {
     p.fixed(&[
@@ -130,15 +115,11 @@ fn switzerland(p: &mut Plan, _: &str) {
 }
 
 fn netherlands(p: &mut Plan, _: &str) {
-    p.fixed(&[
-        (1, 1, "New Year's Day"),
-        (12, 25, "Christmas Day"),
-        (12, 26, "Second Day of Christmas"),
-    ])
-    .easter(0, "Easter Sunday")
-    .easter(1, "Easter Monday")
-    .easter(49, "Whit Sunday")
-    .ascension_and_whit_monday();
+    p.fixed(&[(1, 1, "New Year's Day"), (12, 25, "Christmas Day"), (12, 26, "Second Day of Christmas")])
+        .easter(0, "Easter Sunday")
+        .easter(1, "Easter Monday")
+        .easter(49, "Whit Sunday")
+        .ascension_and_whit_monday();
     // The monarch's day gives way to a Sunday: to the day before, until 1979 to the day after.
     let falls_on_sunday = |day| Date::new(p.year, 4, day).is_ok_and(|d| d.weekday() == Sunday);
     match p.year {

@@ -6,10 +6,7 @@ use super::Country;
 use super::plan::Plan;
 
 /// The holidays that most of India keeps.
-pub(super) const INDIA: Country = Country {
-    codes: &["IN"],
-    rules: india,
-};
+pub(super) const INDIA: Country = Country { codes: &["IN"], rules: india };
 
 /// The years the table covers.
 pub(super) const YEARS: RangeInclusive<i16> = 2010..=2035;

@@ -107,11 +107,7 @@ impl Region {
     /// The years whose holidays are complete; outside them a country with tabled holidays has only its fixed ones.
     #[must_use]
     pub fn tabled_years(&self) -> RangeInclusive<i16> {
-        if self.code == "IN" {
-            india::YEARS
-        } else {
-            FIRST_YEAR..=LAST_YEAR
-        }
+        if self.code == "IN" { india::YEARS } else { FIRST_YEAR..=LAST_YEAR }
     }
 
     /// The holidays that fall in a year, by rising date, one per date; none before 1800 or after 2300.
@@ -163,14 +159,11 @@ impl FromStr for Region {
             return Ok(region);
         }
         let country = text.split_once('-').map_or(text, |(country, _)| country);
-        let known = COUNTRIES.into_iter().find(|c| c.codes[0] == country).map_or_else(
-            || COUNTRIES.iter().map(|c| c.codes[0]).collect(),
-            |c| c.codes.to_vec(),
-        );
-        Err(UnknownRegion {
-            text: text.chars().take(40).collect(),
-            known,
-        })
+        let known = COUNTRIES
+            .into_iter()
+            .find(|c| c.codes[0] == country)
+            .map_or_else(|| COUNTRIES.iter().map(|c| c.codes[0]).collect(), |c| c.codes.to_vec());
+        Err(UnknownRegion { text: text.chars().take(40).collect(), known })
     }
 }
 
@@ -200,9 +193,7 @@ impl Calendar {
     pub fn new(region: Option<&Region>, first_year: i16, last_year: i16) -> Self {
         let years = first_year.max(FIRST_YEAR)..=last_year.min(LAST_YEAR);
         let days = region.map(|r| years.flat_map(|y| r.holidays(y)).collect());
-        Self {
-            days: days.unwrap_or_default(),
-        }
+        Self { days: days.unwrap_or_default() }
     }
 
     /// The name of the holiday on a date.

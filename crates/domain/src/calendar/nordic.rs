@@ -8,45 +8,29 @@ use super::Country;
 use super::plan::Plan;
 
 /// Public holidays of Norway.
-pub(super) const NORWAY: Country = Country {
-    codes: &["NO"],
-    rules: norway,
-};
+pub(super) const NORWAY: Country = Country { codes: &["NO"], rules: norway };
 /// Public holidays of Sweden.
-pub(super) const SWEDEN: Country = Country {
-    codes: &["SE"],
-    rules: sweden,
-};
+pub(super) const SWEDEN: Country = Country { codes: &["SE"], rules: sweden };
 /// Public holidays of Denmark.
-pub(super) const DENMARK: Country = Country {
-    codes: &["DK"],
-    rules: denmark,
-};
+pub(super) const DENMARK: Country = Country { codes: &["DK"], rules: denmark };
 /// Public holidays of Finland.
-pub(super) const FINLAND: Country = Country {
-    codes: &["FI"],
-    rules: finland,
-};
+pub(super) const FINLAND: Country = Country { codes: &["FI"], rules: finland };
 
 /// What all four keep.
 fn common(p: &mut Plan) -> &mut Plan {
-    p.fixed(&[
-        (1, 1, "New Year's Day"),
-        (12, 25, "Christmas Day"),
-        (12, 26, "Second Day of Christmas"),
-    ])
-    .good_friday_and_easter_monday()
-    .easter(0, "Easter Sunday")
-    .easter(39, "Ascension Day")
-    .easter(49, "Whit Sunday")
+    p.fixed(&[(1, 1, "New Year's Day"), (12, 25, "Christmas Day"), (12, 26, "Second Day of Christmas")])
+        .good_friday_and_easter_monday()
+        .easter(0, "Easter Sunday")
+        .easter(39, "Ascension Day")
+        .easter(49, "Whit Sunday")
 }
 
 fn norway(p: &mut Plan, _: &str) {
-    common(p)
-        .easter(-3, "Maundy Thursday")
-        .easter(50, "Whit Monday")
-        .on(5, 1, "Labour Day")
-        .on(5, 17, "Constitution Day");
+    common(p).easter(-3, "Maundy Thursday").easter(50, "Whit Monday").on(5, 1, "Labour Day").on(
+        5,
+        17,
+        "Constitution Day",
+    );
 }
 
 fn sweden(p: &mut Plan, _: &str) {
@@ -69,11 +53,11 @@ fn sweden(p: &mut Plan, _: &str) {
 }
 
 fn denmark(p: &mut Plan, _: &str) {
-    common(p)
-        .easter(-3, "Maundy Thursday")
-        .easter(50, "Whit Monday")
-        .on(6, 5, "Constitution Day")
-        .on(12, 24, "Christmas Eve");
+    common(p).easter(-3, "Maundy Thursday").easter(50, "Whit Monday").on(6, 5, "Constitution Day").on(
+        12,
+        24,
+        "Christmas Eve",
+    );
     if p.year <= 2023 {
         p.easter(26, "Great Prayer Day");
     }

@@ -25,18 +25,11 @@ pub(super) enum Substitute {
 
 impl Plan {
     pub fn new(year: i16) -> Self {
-        Self {
-            year,
-            days: Vec::new(),
-        }
+        Self { year, days: Vec::new() }
     }
 
     fn push(&mut self, date: Date, name: &'static str) {
-        self.days.push(Holiday {
-            date,
-            name,
-            substitute: false,
-        });
+        self.days.push(Holiday { date, name, substitute: false });
     }
 
     /// Whether the year is `first` or later.
@@ -118,11 +111,7 @@ impl Plan {
                 _ => None,
             };
             if let Some(date) = moved {
-                self.days.push(Holiday {
-                    date,
-                    name,
-                    substitute: true,
-                });
+                self.days.push(Holiday { date, name, substitute: true });
             }
         }
         self

@@ -4,30 +4,16 @@ use super::Country;
 use super::plan::{Plan, Substitute};
 
 /// National holidays of Spain; autonomous communities add theirs.
-pub(super) const SPAIN: Country = Country {
-    codes: &["ES", "ES-AN", "ES-CT", "ES-MD", "ES-VC"],
-    rules: spain,
-};
+pub(super) const SPAIN: Country =
+    Country { codes: &["ES", "ES-AN", "ES-CT", "ES-MD", "ES-VC"], rules: spain };
 /// Public holidays of France.
-pub(super) const FRANCE: Country = Country {
-    codes: &["FR"],
-    rules: france,
-};
+pub(super) const FRANCE: Country = Country { codes: &["FR"], rules: france };
 /// Public holidays of Italy.
-pub(super) const ITALY: Country = Country {
-    codes: &["IT"],
-    rules: italy,
-};
+pub(super) const ITALY: Country = Country { codes: &["IT"], rules: italy };
 /// Public holidays of Portugal.
-pub(super) const PORTUGAL: Country = Country {
-    codes: &["PT"],
-    rules: portugal,
-};
+pub(super) const PORTUGAL: Country = Country { codes: &["PT"], rules: portugal };
 /// Public holidays of Belgium.
-pub(super) const BELGIUM: Country = Country {
-    codes: &["BE"],
-    rules: belgium,
-};
+pub(super) const BELGIUM: Country = Country { codes: &["BE"], rules: belgium };
 
 fn spain(p: &mut Plan, community: &str) {
     p.fixed(&[
@@ -48,10 +34,9 @@ fn spain(p: &mut Plan, community: &str) {
             .easter(-3, "Maundy Thursday")
             .on(2, 28, "Day of Andalusia")
             .substitute(Substitute::NextAfterSunday),
-        "MD" => p
-            .easter(-3, "Maundy Thursday")
-            .on(5, 2, "Day of Madrid")
-            .substitute(Substitute::NextAfterSunday),
+        "MD" => {
+            p.easter(-3, "Maundy Thursday").on(5, 2, "Day of Madrid").substitute(Substitute::NextAfterSunday)
+        }
         "CT" => p.easter(1, "Easter Monday").fixed(&[
             (6, 24, "Saint John's Day"),
             (9, 11, "Day of Catalonia"),

@@ -28,76 +28,24 @@ fn whole_years_as_published() {
             2021,
             "01-01 01-18 02-15 05-31 06-18 06-19 07-04 07-05 09-06 10-11 11-11 11-25 12-24 12-25 12-31",
         ),
-        (
-            "US",
-            2018,
-            "01-01 01-15 02-19 05-28 07-04 09-03 10-08 11-11 11-12 11-22 12-05 12-25",
-        ),
-        (
-            "GB",
-            2022,
-            "01-01 01-03 04-15 04-18 05-02 06-02 06-03 08-29 09-19 12-25 12-26 12-27",
-        ),
-        (
-            "GB",
-            2020,
-            "01-01 04-10 04-13 05-08 05-25 08-31 12-25 12-26 12-28",
-        ),
-        (
-            "GB-SCT",
-            2021,
-            "01-01 01-02 01-04 04-02 05-03 05-31 08-02 11-30 12-25 12-26 12-27 12-28",
-        ),
-        (
-            "GB-NIR",
-            2023,
-            "01-01 01-02 03-17 04-07 04-10 05-01 05-08 05-29 07-12 08-28 12-25 12-26",
-        ),
-        (
-            "FR",
-            2024,
-            "01-01 04-01 05-01 05-08 05-09 05-20 07-14 08-15 11-01 11-11 12-25",
-        ),
-        (
-            "ES",
-            2017,
-            "01-01 01-06 04-14 05-01 08-15 10-12 11-01 12-06 12-08 12-25",
-        ),
-        (
-            "DE",
-            2017,
-            "01-01 04-14 04-17 05-01 05-25 06-05 10-03 10-31 12-25 12-26",
-        ),
-        (
-            "DE-BE",
-            2020,
-            "01-01 03-08 04-10 04-13 05-01 05-08 05-21 06-01 10-03 12-25 12-26",
-        ),
-        (
-            "NL",
-            2025,
-            "01-01 04-20 04-21 04-26 05-05 05-29 06-08 06-09 12-25 12-26",
-        ),
-        (
-            "NO",
-            2019,
-            "01-01 04-18 04-19 04-21 04-22 05-01 05-17 05-30 06-09 06-10 12-25 12-26",
-        ),
-        (
-            "BE",
-            2019,
-            "01-01 04-22 05-01 05-30 06-10 07-21 08-15 11-01 11-11 12-25",
-        ),
+        ("US", 2018, "01-01 01-15 02-19 05-28 07-04 09-03 10-08 11-11 11-12 11-22 12-05 12-25"),
+        ("GB", 2022, "01-01 01-03 04-15 04-18 05-02 06-02 06-03 08-29 09-19 12-25 12-26 12-27"),
+        ("GB", 2020, "01-01 04-10 04-13 05-08 05-25 08-31 12-25 12-26 12-28"),
+        ("GB-SCT", 2021, "01-01 01-02 01-04 04-02 05-03 05-31 08-02 11-30 12-25 12-26 12-27 12-28"),
+        ("GB-NIR", 2023, "01-01 01-02 03-17 04-07 04-10 05-01 05-08 05-29 07-12 08-28 12-25 12-26"),
+        ("FR", 2024, "01-01 04-01 05-01 05-08 05-09 05-20 07-14 08-15 11-01 11-11 12-25"),
+        ("ES", 2017, "01-01 01-06 04-14 05-01 08-15 10-12 11-01 12-06 12-08 12-25"),
+        ("DE", 2017, "01-01 04-14 04-17 05-01 05-25 06-05 10-03 10-31 12-25 12-26"),
+        ("DE-BE", 2020, "01-01 03-08 04-10 04-13 05-01 05-08 05-21 06-01 10-03 12-25 12-26"),
+        ("NL", 2025, "01-01 04-20 04-21 04-26 05-05 05-29 06-08 06-09 12-25 12-26"),
+        ("NO", 2019, "01-01 04-18 04-19 04-21 04-22 05-01 05-17 05-30 06-09 06-10 12-25 12-26"),
+        ("BE", 2019, "01-01 04-22 05-01 05-30 06-10 07-21 08-15 11-01 11-11 12-25"),
         (
             "AU-VIC",
             2022,
             "01-01 01-03 01-26 03-14 04-15 04-16 04-17 04-18 04-25 06-13 09-22 09-23 11-01 12-25 12-26 12-27",
         ),
-        (
-            "IE",
-            2023,
-            "01-01 01-02 02-06 03-17 04-10 05-01 06-05 08-07 10-30 12-25 12-26",
-        ),
+        ("IE", 2023, "01-01 01-02 02-06 03-17 04-10 05-01 06-05 08-07 10-30 12-25 12-26"),
     ] {
         assert_eq!(dates(code, year).join(" "), expected, "{code} {year}");
     }
@@ -171,11 +119,7 @@ fn days_that_are_no_holiday() {
         ("AU-VIC", "2014-09-26"),
     ] {
         let year = day(date).year();
-        assert_eq!(
-            Calendar::new(Some(&region(code)), year, year).holiday(day(date)),
-            None,
-            "{code} {date}"
-        );
+        assert_eq!(Calendar::new(Some(&region(code)), year, year).holiday(day(date)), None, "{code} {date}");
     }
 }
 
@@ -183,20 +127,11 @@ fn days_that_are_no_holiday() {
 fn bridges_join_holidays_and_weekends() {
     let france = Calendar::new(Some(&region("FR")), 2019, 2024);
     assert!(france.is_bridge(day("2024-05-10")), "the Friday after Ascension");
-    assert!(
-        france.is_bridge(day("2023-08-14")),
-        "the Monday before Assumption"
-    );
+    assert!(france.is_bridge(day("2023-08-14")), "the Monday before Assumption");
     assert!(!france.is_bridge(day("2024-05-09")), "the holiday itself");
-    assert!(
-        !france.is_bridge(day("2019-12-26")),
-        "a Thursday with a working Friday"
-    );
+    assert!(!france.is_bridge(day("2019-12-26")), "a Thursday with a working Friday");
     let america = Calendar::new(Some(&region("US")), 2020, 2020);
-    assert!(
-        america.is_bridge(day("2020-11-27")),
-        "the Friday after Thanksgiving"
-    );
+    assert!(america.is_bridge(day("2020-11-27")), "the Friday after Thanksgiving");
     let nowhere = Calendar::new(None, 2020, 2021);
     assert!(nowhere.is_weekend(day("2021-01-02")) && nowhere.holiday(day("2021-01-01")).is_none());
     assert!(!nowhere.is_bridge(Date::MAX) && !nowhere.is_bridge(Date::MIN));
@@ -206,23 +141,11 @@ fn bridges_join_holidays_and_weekends() {
 fn regions_are_read_by_code_and_errors_list_what_is_known() {
     for r in Region::all() {
         assert_eq!(r.to_string().parse::<Region>().unwrap(), r);
-        assert_eq!(
-            serde_json::from_str::<Region>(&serde_json::to_string(&r).unwrap()).unwrap(),
-            r
-        );
+        assert_eq!(serde_json::from_str::<Region>(&serde_json::to_string(&r).unwrap()).unwrap(), r);
     }
-    assert_eq!(
-        Region::all()
-            .iter()
-            .filter(|r| r.code().starts_with("US-"))
-            .count(),
-        51
-    );
+    assert_eq!(Region::all().iter().filter(|r| r.code().starts_with("US-")).count(), 51);
     let error = "XX".parse::<Region>().unwrap_err().to_string();
-    assert!(
-        error.contains("`XX`") && error.contains("ES") && error.contains("US"),
-        "{error}"
-    );
+    assert!(error.contains("`XX`") && error.contains("ES") && error.contains("US"), "{error}");
     let error = "DE-XX".parse::<Region>().unwrap_err().to_string();
     assert!(error.contains("DE-BY") && !error.contains("US"), "{error}");
     for bad in ["", "us", "US-", "-", "ÜÜ-ÄÄ"] {

@@ -135,3 +135,31 @@ fn one_and_four_threads_learn_the_same_bits() {
     };
     assert_eq!(synthetic::in_pool(1, run), synthetic::in_pool(4, run));
 }
+
+#[test]
+fn the_sun_is_down_at_night_whatever_the_family() {
+    let mut data = synthetic::training(Shape { days: 120, ..Shape::default() });
+    data.features.names[11] = "clear_sky_ghi".to_owned();
+    for i in 0..data.features.rows() {
+        let hour = i % 24;
+        let sun = if (6..18).contains(&hour) { 500.0 } else { 0.0 };
+        data.features.values[i * synthetic::NAMES.len() + 11] = sun;
+        if sun == 0.0 {
+            data.target[i] = 0.0;
+        }
+        data.target[i] = data.target[i].max(0.0);
+    }
+    for family in [Family::Linear, Family::Gbdt] {
+        let model = learn(&recipe(family, "0.1,0.5,0.9"), &data).unwrap();
+        let answer = model.predict(&data.features).unwrap();
+        let wide = model.predict_levels(&data.features, &QuantileLevels::parse("0.99").unwrap()).unwrap();
+        for i in 0..24 {
+            let dark = !(6..18).contains(&i);
+            assert_eq!(
+                answer.row(i).iter().all(|q| *q == 0.0) && wide.row(i)[0] == 0.0,
+                dark,
+                "{family} at {i}"
+            );
+        }
+    }
+}

@@ -12,6 +12,7 @@ const SLOTS_MAX: usize = 21_000_000;
 pub(super) struct Frame {
     pub kind: SeriesKind,
     pub unit: String,
+    pub zone: String,
     pub grid: TimeGrid,
     pub values: Vec<f64>,
     /// Steps in a day.
@@ -51,6 +52,7 @@ impl Frame {
         let mut frame = Self {
             kind: series.kind,
             unit: series.unit.clone(),
+            zone: series.time_zone.name().to_owned(),
             grid,
             values,
             per_day: step.steps_per_day(),

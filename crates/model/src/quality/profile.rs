@@ -1,8 +1,8 @@
 //! Stretches whose daily course runs early or late against the days around them.
 //!
 //! Two fortnights before and after each day are cross-correlated at every shift. A change that another shift
-//! explains far better than none is a turn of the clock; stretches between turns keep a shift, and the shift most
-//! days share is taken as right.
+//! explains far better than none, between weeks that are steady in themselves (seasons are not), is a turn of the
+//! clock. Stretches between turns keep a shift, and the shift most days share is taken as right.
 
 use forewatt_domain::SeriesKind;
 
@@ -16,47 +16,74 @@ const WINDOW: usize = 14;
 const BINS_MAX: usize = 48;
 /// More days than these are needed to tell.
 const LEAST_DAYS: usize = 2 * WINDOW + 7;
+/// Shifts below this many hours are told but never masked: seasons and clock changes move loads as much.
+const MASKED_HOURS: f64 = 1.5;
+/// When more than this share of the days would be masked, nobody can say which part is right.
+const MASKED_SHARE_MAX: f64 = 0.35;
 
-/// Finds and masks stretches with a shifted clock.
+/// A stretch between turns: days from and to, and its shift against the first stretch in bins.
+type Stretch = (usize, usize, i64);
+
+/// Finds stretches with a shifted clock, and masks those that are beyond doubt.
 pub(super) fn shifted_clock(frame: &mut Frame, findings: &mut Findings) {
+    // The air knows no clock: the course of weather wanders by hours with winds and seasons.
+    let by_clock = matches!(frame.kind, SeriesKind::Load | SeriesKind::Solar | SeriesKind::Price | SeriesKind::Other);
     let bins = frame.per_day.min(BINS_MAX);
-    if !frame.per_day.is_multiple_of(bins)
-        || bins < 12
-        || frame.days < LEAST_DAYS
-        || frame.kind == SeriesKind::Wind
-    {
+    if !frame.per_day.is_multiple_of(bins) || bins < 12 || frame.days < LEAST_DAYS || !by_clock {
         return;
     }
-    let sums = Sums::new(frame, bins);
-    let turns = turns(&sums, frame.days);
-    if turns.is_empty() {
-        return;
-    }
-    // Shift of every stretch against the first, in bins.
-    let mut stretches: Vec<(usize, usize, i64)> = Vec::new();
-    let (mut from, mut shift) = (0, 0);
-    for turn in &turns {
-        stretches.push((from, turn.day, shift));
-        (from, shift) = (turn.day, shift + turn.shift);
-    }
-    stretches.push((from, frame.days, shift));
-    let wrap = |s: i64| (s + bins as i64 / 2).rem_euclid(bins as i64) - bins as i64 / 2;
-    stretches.iter_mut().for_each(|s| s.2 = wrap(s.2));
-    let days_with = |shift: i64| stretches.iter().filter(|s| s.2 == shift).map(|s| s.1 - s.0).sum::<usize>();
-    let right = stretches.iter().map(|s| s.2).max_by_key(|s| (days_with(*s), -s.abs())).unwrap_or(0);
-    for (from, to, shift) in stretches.iter().filter(|s| s.2 != right) {
-        let hours = wrap(shift - right) as f64 * 24.0 / bins as f64;
-        let turn = turns.iter().find(|t| t.day == *from || t.day == *to);
-        let (plain, best) = turn.map_or((0.0, 0.0), |t| (t.plain, t.best));
-        let slots = frame.slots_of_days(*from, *to);
-        let word = if hours > 0.0 { "late" } else { "early" };
+    let turns = turns(&Sums::new(frame, bins), frame.days);
+    let hour = (bins / 24).max(1) as i64;
+    if turns.len() >= 3 && turns.iter().all(|t| t.shift.abs() == hour) {
+        let (first, last) = (&turns[0], &turns[turns.len() - 1]);
         let evidence = format!(
-            "the daily course runs {:.1} hours {word} against the days around it (correlation {plain:.2}, shifted {best:.2}): a wrong time zone or a shifted clock; masked: it teaches wrong hours",
-            hours.abs()
+            "the daily course moves by an hour on {} days, as clocks changing twice a year make it: is {} the time zone these people live by? not masked",
+            turns.len(),
+            frame.zone
         );
-        findings.add(FindingKind::ShiftedClock, Severity::Error, frame, slots.clone(), evidence);
-        findings.mask(frame, slots);
+        let slots = frame.slots_of_days(first.day, last.day);
+        findings.add(FindingKind::ShiftedClock, Severity::Warning, frame, slots, evidence);
+        return;
     }
+    let (shifted, right) = stretches(&turns, frame.days, bins);
+    let wrap = |s: i64| (s + bins as i64 / 2).rem_euclid(bins as i64) - bins as i64 / 2;
+    let hours_of = |shift: i64| wrap(shift - right) as f64 * 24.0 / bins as f64;
+    let doubtless = |s: &Stretch| s.2 != right && hours_of(s.2).abs() >= MASKED_HOURS;
+    let days: usize = shifted.iter().filter(|s| doubtless(s)).map(|s| s.1 - s.0).sum();
+    let few = days as f64 <= MASKED_SHARE_MAX * frame.days as f64;
+    for stretch in shifted.iter().filter(|s| s.2 != right) {
+        let (from, to, shift) = *stretch;
+        let turn = turns.iter().find(|t| t.day == from || t.day == to);
+        let (plain, best) = turn.map_or((0.0, 0.0), |t| (t.plain, t.best));
+        let masked = few && doubtless(stretch);
+        let word = if hours_of(shift) > 0.0 { "late" } else { "early" };
+        let evidence = format!(
+            "the daily course runs {:.1} hours {word} against the days around it (correlation {plain:.2}, shifted {best:.2}): a wrong time zone or a shifted clock; {}",
+            hours_of(shift).abs(),
+            if masked { "masked: it teaches wrong hours" } else { "not masked: it may be real" }
+        );
+        let severity = if masked { Severity::Error } else { Severity::Warning };
+        let slots = frame.slots_of_days(from, to);
+        findings.add(FindingKind::ShiftedClock, severity, frame, slots.clone(), evidence);
+        if masked {
+            findings.mask(frame, slots);
+        }
+    }
+}
+
+/// The stretches between turns, and the shift most days share.
+fn stretches(turns: &[Turn], days: usize, bins: usize) -> (Vec<Stretch>, i64) {
+    let wrap = |s: i64| (s + bins as i64 / 2).rem_euclid(bins as i64) - bins as i64 / 2;
+    let mut all: Vec<Stretch> = Vec::new();
+    let (mut from, mut shift) = (0, 0);
+    for turn in turns {
+        all.push((from, turn.day, shift));
+        (from, shift) = (turn.day, wrap(shift + turn.shift));
+    }
+    all.push((from, days, shift));
+    let days_with = |shift: i64| all.iter().filter(|s| s.2 == shift).map(|s| s.1 - s.0).sum::<usize>();
+    let right = all.iter().map(|s| s.2).max_by_key(|s| (days_with(*s), -s.abs())).unwrap_or(0);
+    (all, right)
 }
 
 /// Running sums of daily profiles, so that the profile of any stretch costs one subtraction a bin.
@@ -150,5 +177,22 @@ fn turn_at(sums: &Sums, day: usize) -> Option<Turn> {
     let short = shift.unsigned_abs() as usize * 24 <= bins + bins / 2;
     let explains =
         best > 0.965 && 1.0 - best < 0.3 * (1.0 - plain) && plain < if short { 0.985 } else { 0.9 };
-    explains.then_some(Turn { day, shift, plain, best })
+    (explains && is_steady(sums, day, shift)).then_some(Turn { day, shift, plain, best })
+}
+
+/// The week before and the week after differ by the shift, and each is like the week beyond it. Where seasons move
+/// the course, the weeks within a side differ half as much as those across.
+fn is_steady(sums: &Sums, day: usize, shift: i64) -> bool {
+    let week = WINDOW / 2;
+    let profile = |from: usize| sums.profile(from, from + week);
+    let weeks = (profile(day - WINDOW), profile(day - week), profile(day), profile(day + week));
+    let (Some(before2), Some(before), Some(after), Some(after2)) = weeks else { return false };
+    let alike = |a: &[f64], b: &[f64], shift: i64| {
+        let moved = |i: usize| b[(i as i64 + shift).rem_euclid(b.len() as i64) as usize];
+        1.0 - correlation(a.iter().copied(), (0..b.len()).map(moved))
+    };
+    let across = alike(&before, &after, 0);
+    let explained = alike(&before, &after, shift);
+    let within = alike(&before2, &before, 0).max(alike(&after, &after2, 0));
+    within < 0.3 * across && explained < 0.35 * across
 }

@@ -93,8 +93,8 @@ pub(super) fn spikes(frame: &mut Frame, findings: &mut Findings) {
             None => i += 1,
         }
     }
-    // A price spike is news, not an error.
-    let real = frame.kind == SeriesKind::Price;
+    // A price spike is news and a gust is weather, not an error.
+    let real = matches!(frame.kind, SeriesKind::Price | SeriesKind::Weather);
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
     let total = found.len();
     for (n, (size, run)) in found.into_iter().enumerate() {
@@ -110,7 +110,7 @@ pub(super) fn spikes(frame: &mut Frame, findings: &mut Findings) {
                 String::new()
             };
             let why = if real {
-                "not masked: prices do this"
+                "not masked: prices and weather do this"
             } else {
                 "masked: such a jump and return is a fault of the meter"
             };
