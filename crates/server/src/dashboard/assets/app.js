@@ -37,7 +37,9 @@ function choices(box, name, entries, current, allowed, chosen) {
     const input = make("input");
     Object.assign(input, { type: "radio", name, value: String(value), checked: value === current, disabled: !allowed(value) });
     input.addEventListener("change", () => chosen(value));
-    return make("label", "", "", input, make("span", text));
+    const label = make("label", "", "", input, make("span", text));
+    if (input.disabled) label.title = "Further than this model was trained to see";
+    return label;
   }));
 }
 
@@ -108,6 +110,8 @@ function head({ info, unit, reach }) {
   const own = reach > 0 && !HORIZONS.some(([, ms]) => ms <= reach) ? [[`${Math.round(reach / HOUR)} h`, reach]] : [];
   choices($("horizons"), "horizon", [...own, ...HORIZONS], state.horizon, (ms) => ms <= reach, (ms) => { state.horizon = ms; refresh(); });
   choices($("histories"), "history", HISTORIES, state.history, () => true, (days) => { state.history = days; refresh(); });
+  $("horizons").closest("fieldset").hidden = reach === 0;
+  $("threshold").closest(".field").hidden = reach === 0;
   $("threshold-unit").textContent = unit;
   $("threshold").value = state.threshold ?? "";
 }

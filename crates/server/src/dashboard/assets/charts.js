@@ -19,6 +19,9 @@ function plotly() {
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const faded = (name, share) => `rgba(${colour(name)}, ${share})`;
 
+/** How many labels fit under a chart; each takes about 80 px. */
+const labelsThatFit = (width) => Math.max(2, Math.round((width - 60) / 80));
+
 /** Pairs of levels around the middle, outermost first: [["0.1","0.9"], ["0.2","0.8"], ...]. */
 export function bands(levels) {
   const sorted = [...levels].sort((a, b) => Number(a) - Number(b));
@@ -67,7 +70,7 @@ function actual(observations, step, local, unit) {
 }
 
 function layout(from, to, unit, local, width) {
-  const ticks = local.ticks(from, to, Math.max(3, Math.floor(width / 72)));
+  const ticks = local.ticks(from, to, labelsThatFit(width));
   const grid = { gridcolor: colour("--line"), zerolinecolor: colour("--line"), linecolor: colour("--line"), fixedrange: false };
   return {
     margin: { l: 8, r: 8, t: 12, b: 8 },
@@ -103,7 +106,7 @@ async function draw(element, traces, plan, local) {
     const zoomed = change["xaxis.range[0]"] !== undefined || change["xaxis.autorange"] || change.autosize;
     if (!zoomed || element.dataset.ticking) return;
     const range = change["xaxis.autorange"] ? plan.xaxis.range : element.layout.xaxis.range;
-    const ticks = local.ticks(range[0], range[1], Math.max(3, Math.floor(element.clientWidth / 72)));
+    const ticks = local.ticks(range[0], range[1], labelsThatFit(element.clientWidth));
     element.dataset.ticking = "1";
     const after = { "xaxis.tickvals": ticks.values, "xaxis.ticktext": ticks.texts };
     if (change["xaxis.autorange"]) after["xaxis.range"] = [...plan.xaxis.range];

@@ -31,15 +31,21 @@ function sample(schema, depth = 0) {
   return { string: "text", number: 0.5, integer: 1, boolean: true }[type] ?? null;
 }
 
-function bodyBlock(title, content) {
-  const [media, { schema }] = Object.entries(content)[0];
-  const block = make("div", "", "", make("h3", `${title} · ${media}`));
+/** The fields of a schema, then those of the schemas it names, each once. */
+function fieldTables(name, schema, told = new Set()) {
   const fields = Object.entries(follow(schema).properties ?? {});
-  if (media.includes("json")) block.append(make("pre", JSON.stringify(sample(schema), null, 2)));
-  if (fields.length > 0) {
-    const rows = fields.map(([name, field]) => ({ cells: [name, typeOf(field), follow(field).description ?? field.description ?? ""] }));
-    block.append(make("div", "", "scroll", table(`Fields of ${title}`, ["Field", "Type", "Meaning"], rows)));
-  }
+  if (fields.length === 0 || told.has(name)) return [];
+  told.add(name);
+  const rows = fields.map(([field, inner]) => ({ cells: [field, typeOf(inner), (inner.description ?? follow(inner).description ?? "").replaceAll("`", "")] }));
+  const own = [make("h4", name), make("div", "", "scroll", table(`Fields of ${name}`, ["Field", "Type", "Meaning"], rows))];
+  const named = fields.flatMap(([, inner]) => [inner, inner.items, ...(inner.oneOf ?? [])]).filter((one) => one?.$ref);
+  return [...own, ...named.flatMap((one) => fieldTables(typeOf(one), one, told))];
+}
+
+function bodyBlock(title, content) {
+  const block = make("div", "", "", make("h3", `${title} · ${Object.keys(content).join(" or ")}`));
+  const json = Object.entries(content).find(([media]) => media.includes("json"))?.[1].schema;
+  if (json) block.append(make("pre", JSON.stringify(sample(json), null, 2)), ...fieldTables(typeOf(json), json));
   return block;
 }
 
@@ -82,16 +88,16 @@ function tryIt(path, parameters) {
 function route(path, method, operation) {
   const element = make("details", "", "route");
   element.id = `${method}-${path}`;
-  const lines = (operation.summary ?? operation.description ?? "").split("\n");
+  const lines = (operation.summary ?? operation.description ?? "").replaceAll("`", "").split("\n");
   element.append(make("summary", "", "", make("span", method.toUpperCase(), "method"), make("code", path), make("span", lines[0], "muted small")));
   const inside = make("div");
   // Built when it is opened: the page stays light.
   element.addEventListener("toggle", () => {
     if (!element.open || inside.childElementCount > 0) return;
-    if (operation.description) inside.append(make("p", operation.description));
+    if (operation.description) inside.append(make("p", operation.description.replaceAll("`", "")));
     const parameters = operation.parameters ?? [];
     if (parameters.length > 0) {
-      const rows = parameters.map((p) => ({ cells: [p.name, p.in, typeOf(p.schema), `${p.description ?? ""}${p.required ? "" : " Optional."}`] }));
+      const rows = parameters.map((p) => ({ cells: [p.name, p.in, typeOf(p.schema), `${(p.description ?? "").replaceAll("`", "")}${p.required ? "" : " Optional."}`] }));
       inside.append(make("h3", "Parameters"), make("div", "", "scroll", table(`Parameters of ${path}`, ["Name", "In", "Type", "Meaning"], rows)));
     }
     if (operation.requestBody) inside.append(bodyBlock("Body", operation.requestBody.content));
@@ -115,7 +121,7 @@ async function begin() {
     return;
   }
   schemas = api.components?.schemas ?? {};
-  about.textContent = api.info.description;
+  about.textContent = api.info.description.replaceAll("`", "");
   const routes = Object.entries(api.paths).flatMap(([path, item]) => METHODS.filter((m) => item[m]).map((m) => [path, m, item[m]]));
   for (const tag of api.tags) {
     const mine = routes.filter(([, , operation]) => operation.tags?.includes(tag.name));

@@ -56,44 +56,43 @@ function skillOf(accuracy) {
   return Number.isFinite(a) && b > 0 ? 1 - a / b : null;
 }
 
-const METRICS = {
-  mae: { name: "MAE" }, rmse: { name: "RMSE" }, pinball: { name: "Pinball" }, crps: { name: "CRPS" },
-  mape: { name: "MAPE", share: true }, smape: { name: "sMAPE", share: true }, mase: { name: "MASE" }, rmae: { name: "rMAE" },
-};
+const asShare = percent;
+const asPercent = (value) => (Number.isFinite(value) ? `${figure(value, 3)} %` : "–");
+const smaller = (a, b) => a < b;
 
-/** What stands above a column: known names, `coverage_80` as "Coverage 80 %". */
-function columnOf(metric) {
-  const known = METRICS[metric];
-  if (known) return { ...known, better: (a, b) => a < b };
-  const coverage = metric.match(/^coverage(?:_(\d+))?$/);
-  if (coverage) {
-    const target = coverage[1] ? Number(coverage[1]) / 100 : 0.8;
-    return { name: coverage[1] ? `Coverage ${coverage[1]} %` : "Coverage", share: true, better: (a, b) => Math.abs(a - target) < Math.abs(b - target) };
+/** The columns of the table, in order: what each shows and when one value is better than another. */
+const COLUMNS = [
+  ["mae", "MAE", figure, smaller], ["rmse", "RMSE", figure, smaller], ["mape", "MAPE", asPercent, smaller], ["smape", "sMAPE", asPercent, smaller],
+  ["mase", "MASE", figure, smaller], ["rmae", "rMAE", figure, smaller], ["pinball", "Pinball", figure, smaller], ["crps", "CRPS", figure, smaller],
+];
+
+/** The columns there are values for; of the bands, only the widest is shown. */
+function columnsOf(names) {
+  const columns = COLUMNS.filter(([metric]) => names.has(metric));
+  const widest = Math.max(...[...names].map((name) => Number(/^coverage_([\d.]+)$/.exec(name)?.[1] ?? 0)));
+  if (widest > 0) {
+    const miss = (value) => Math.abs(value - widest / 100);
+    columns.push([`coverage_${widest}`, `In the ${widest} % band`, asShare, (a, b) => miss(a) < miss(b)], [`width_${widest}`, "Its width", figure, null]);
   }
-  const width = metric.match(/^width(?:_(\d+))?$/);
-  return { name: width ? `Width${width[1] ? ` ${width[1]} %` : ""}` : metric.replaceAll("_", " "), better: null };
+  return columns;
 }
 
 /** The champion's row and the baselines', the best of each column in bold. */
 export function accuracyTable(accuracy) {
-  const order = [...Object.keys(METRICS)];
-  const rank = (m) => (order.includes(m) ? order.indexOf(m) : order.length + (m.startsWith("coverage") ? 0 : 1));
-  const metrics = [...new Set(accuracy.rows.flatMap((row) => Object.keys(row.metrics)))].sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
-  const columns = metrics.map((metric) => ({ metric, ...columnOf(metric) })).filter((c) => c.better !== null || c.name.startsWith("Width"));
+  const columns = columnsOf(new Set(accuracy.rows.flatMap((row) => Object.keys(row.metrics))));
   const best = new Map();
-  for (const { metric, better } of columns) {
-    if (!better) continue;
+  for (const [metric, , , better] of columns) {
     const values = accuracy.rows.map((row) => row.metrics[metric]).filter(Number.isFinite);
-    if (values.length > 1) best.set(metric, values.reduce((a, b) => (better(b, a) ? b : a)));
+    if (better && values.length > 1) best.set(metric, values.reduce((a, b) => (better(b, a) ? b : a)));
   }
   const rows = accuracy.rows.map((row) => ({
     className: row.champion ? "champion" : "",
-    cells: [row.champion ? `${row.model} (champion)` : row.model, ...columns.map(({ metric, share }) => {
+    cells: [row.champion ? `${row.model} (champion)` : row.model, ...columns.map(([metric, , write]) => {
       const value = row.metrics[metric];
-      return make("td", share ? percent(value) : figure(value), best.get(metric) === value ? "best" : "");
+      return make("td", write(value), best.get(metric) === value ? "best" : "");
     })],
   }));
-  return table("Scores of the champion and the baselines", ["Model", ...columns.map((c) => c.name)], rows);
+  return table("Scores of the champion and the baselines", ["Model", ...columns.map(([, name]) => name)], rows);
 }
 
 /** The checker's findings, wherever its report keeps them. */
@@ -111,7 +110,7 @@ export function findingsList(quality, local) {
     const what = String(finding.kind ?? finding.check ?? "finding").replaceAll("_", " ");
     const severity = String(finding.severity ?? "");
     const [from, to] = [finding.from ?? finding.start, finding.to ?? finding.end];
-    const when = from ? `${local.moment.format(Date.parse(from))}, ${local.date.format(Date.parse(from))}${to ? ` to ${local.moment.format(Date.parse(to))}, ${local.date.format(Date.parse(to))}` : ""}` : "";
+    const when = [from, to].filter(Boolean).map((time) => local.instant.format(Date.parse(time))).join(" to ");
     const evidence = String(finding.evidence ?? finding.detail ?? finding.message ?? "");
     const head = make("strong", what.charAt(0).toUpperCase() + what.slice(1));
     const item = make("li", "", SEVERITIES[severity] ?? "low", head);

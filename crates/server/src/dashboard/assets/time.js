@@ -13,6 +13,7 @@ export class LocalTime {
     this.moment = new Intl.DateTimeFormat(undefined, { ...base, weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
     this.day = new Intl.DateTimeFormat(undefined, { timeZone: zone, weekday: "short", day: "numeric", month: "short" });
     this.date = new Intl.DateTimeFormat(undefined, { timeZone: zone, day: "numeric", month: "short", year: "numeric" });
+    this.instant = new Intl.DateTimeFormat(undefined, { ...base, day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
     this.clock = new Intl.DateTimeFormat(undefined, { ...base, hour: "2-digit", minute: "2-digit" });
   }
 
@@ -42,7 +43,7 @@ export class LocalTime {
   ticks(from, to, most) {
     const steps = [1, 2, 3, 6, 12].map((h) => h * HOUR).filter((step) => (to - from) / step <= most);
     if (steps.length > 0) return this.hourTicks(from, to, steps[0]);
-    const days = [1, 2, 7, 14, 28].find((n) => (to - from) / (n * DAY) <= most) ?? 56;
+    const days = [1, 2, 3, 4, 7, 14, 28].find((n) => (to - from) / (n * DAY) <= most) ?? 56;
     const ticks = { values: [], texts: [] };
     for (let at = this.startOfDay(from), i = 0; at <= to && i < 1000; i++) {
       if (at >= from) { ticks.values.push(at); ticks.texts.push(this.day.format(at)); }
@@ -59,7 +60,7 @@ export class LocalTime {
         // The last tick of a day must not crowd the next midnight on days of 23 or 25 hours.
         if (at < from || at > to || (at > midnight && next - at < step * 0.75)) continue;
         ticks.values.push(at);
-        ticks.texts.push(at === midnight ? `<b>${this.day.format(at)}</b>` : this.clock.format(at));
+        ticks.texts.push(at === midnight ? this.day.format(at) : this.clock.format(at));
       }
       midnight = next;
     }
