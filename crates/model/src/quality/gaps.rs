@@ -73,12 +73,18 @@ pub(super) fn flatlines(frame: &mut Frame, findings: &mut Findings) {
         findings.add(FindingKind::Flatline, Severity::Error, frame, 0..frame.len(), evidence);
         return;
     }
+    let count = |end: f64| frame.values.iter().filter(|v| **v == end).count();
+    let (at_low, at_high, present) = (count(low), count(high), frame.present().max(1) as f64);
     let mut found: Vec<_> = equal
         .into_iter()
+        .filter(|run| run.len() as f64 > by_chance && run.len() >= 4)
         .filter(|run| {
             let value = frame.values[run.start];
-            let needed = hours_needed(frame, value, value == low || value == high);
-            needed.is_some_and(|hours| frame.hours(run.len()) >= hours) && run.len() as f64 > by_chance
+            let at_end = if value == low { Some(at_low) } else { (value == high).then_some(at_high) };
+            // How often the series is at its lowest or highest value beside this run.
+            let share = at_end.map(|count| count.saturating_sub(run.len()) as f64 / present);
+            let needed = hours_needed(frame, value, share);
+            needed.is_some_and(|hours| frame.hours(run.len()) >= hours)
         })
         .collect();
     found.sort_by_key(|run| std::cmp::Reverse(run.len()));
@@ -131,9 +137,12 @@ fn longest_by_chance(frame: &Frame, equal: &[std::ops::Range<usize>]) -> f64 {
 }
 
 /// From how many hours on a run is suspicious; `None` when it never is.
-fn hours_needed(frame: &Frame, value: f64, extreme: bool) -> Option<f64> {
+fn hours_needed(frame: &Frame, value: f64, share_at_end: Option<f64>) -> Option<f64> {
+    let extreme = share_at_end.is_some();
     let steps = frame.hours(4); // never fewer than four steps
     let hours: f64 = match frame.kind {
+        // A home that is often at its floor is asleep or away.
+        SeriesKind::Load if share_at_end.is_some_and(|share| share > 0.005) => 48.0,
         SeriesKind::Load => 6.0,
         SeriesKind::Solar if value == 0.0 && frame.polar => return None,
         SeriesKind::Solar if value == 0.0 => 72.0,

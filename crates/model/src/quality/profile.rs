@@ -21,34 +21,41 @@ const MASKED_HOURS: f64 = 1.5;
 /// When more than this share of the days would be masked, nobody can say which part is right.
 const MASKED_SHARE_MAX: f64 = 0.35;
 
+/// Days between turns of an hour that look like summer time: it lasts five to eight months.
+const CLOCK_CHANGE_DAYS: std::ops::RangeInclusive<usize> = 120..=250;
+
 /// A stretch between turns: days from and to, and its shift against the first stretch in bins.
 type Stretch = (usize, usize, i64);
 
 /// Finds stretches with a shifted clock, and masks those that are beyond doubt.
 pub(super) fn shifted_clock(frame: &mut Frame, findings: &mut Findings) {
     // The air knows no clock: the course of weather wanders by hours with winds and seasons.
-    let by_clock = matches!(frame.kind, SeriesKind::Load | SeriesKind::Solar | SeriesKind::Price | SeriesKind::Other);
+    let by_clock =
+        matches!(frame.kind, SeriesKind::Load | SeriesKind::Solar | SeriesKind::Price | SeriesKind::Other);
     let bins = frame.per_day.min(BINS_MAX);
     if !frame.per_day.is_multiple_of(bins) || bins < 12 || frame.days < LEAST_DAYS || !by_clock {
         return;
     }
-    let turns = turns(&Sums::new(frame, bins), frame.days);
+    let all = turns(&Sums::new(frame, bins), frame.days);
     let hour = (bins / 24).max(1) as i64;
-    if turns.len() >= 3 && turns.iter().all(|t| t.shift.abs() == hour) {
-        let (first, last) = (&turns[0], &turns[turns.len() - 1]);
-        let evidence = format!(
-            "the daily course moves by an hour on {} days, as clocks changing twice a year make it: is {} the time zone these people live by? not masked",
-            turns.len(),
-            frame.zone
-        );
-        let slots = frame.slots_of_days(first.day, last.day);
-        findings.add(FindingKind::ShiftedClock, Severity::Warning, frame, slots, evidence);
-        return;
+    let (hourly, mut turns): (Vec<Turn>, Vec<Turn>) = all.into_iter().partition(|t| t.shift.abs() <= hour);
+    let pairs = out_and_back(hourly);
+    if pairs.iter().any(|(a, b)| CLOCK_CHANGE_DAYS.contains(&(b.day - a.day))) {
+        told_clock_changes(frame, findings, &pairs);
+    } else {
+        turns.extend(pairs.into_iter().flat_map(|(a, b)| [a, b]));
+        turns.sort_by_key(|t| t.day);
     }
     let (shifted, right) = stretches(&turns, frame.days, bins);
     let wrap = |s: i64| (s + bins as i64 / 2).rem_euclid(bins as i64) - bins as i64 / 2;
     let hours_of = |shift: i64| wrap(shift - right) as f64 * 24.0 / bins as f64;
-    let doubtless = |s: &Stretch| s.2 != right && hours_of(s.2).abs() >= MASKED_HOURS;
+    let all_days = frame.days;
+    let doubtless = |s: &Stretch| {
+        // A stretch at an end of the series has one turn to show; half a day is then too easily a change of season.
+        let open = s.0 == 0 || s.1 == all_days;
+        let hours = hours_of(s.2).abs();
+        s.2 != right && hours >= MASKED_HOURS && (!open || hours <= 10.0)
+    };
     let days: usize = shifted.iter().filter(|s| doubtless(s)).map(|s| s.1 - s.0).sum();
     let few = days as f64 <= MASKED_SHARE_MAX * frame.days as f64;
     for stretch in shifted.iter().filter(|s| s.2 != right) {
@@ -69,6 +76,31 @@ pub(super) fn shifted_clock(frame: &mut Frame, findings: &mut Findings) {
             findings.mask(frame, slots);
         }
     }
+}
+
+/// Turns of an hour that a turn back follows; others are seasons.
+fn out_and_back(turns: Vec<Turn>) -> Vec<(Turn, Turn)> {
+    let mut pairs = Vec::new();
+    let mut open: Option<Turn> = None;
+    for turn in turns {
+        match open.take() {
+            Some(first) if first.shift == -turn.shift => pairs.push((first, turn)),
+            _ => open = Some(turn),
+        }
+    }
+    pairs
+}
+
+/// One finding for all turns that look like clock changes.
+fn told_clock_changes(frame: &Frame, findings: &mut Findings, pairs: &[(Turn, Turn)]) {
+    let (Some(first), Some(last)) = (pairs.first(), pairs.last()) else { return };
+    let evidence = format!(
+        "the daily course moves by an hour and back {} time(s), months apart, as clocks with summer time do: is {} the time zone these people live by? not masked",
+        pairs.len(),
+        frame.zone
+    );
+    let slots = frame.slots_of_days(first.0.day, last.1.day);
+    findings.add(FindingKind::ShiftedClock, Severity::Warning, frame, slots, evidence);
 }
 
 /// The stretches between turns, and the shift most days share.

@@ -154,6 +154,9 @@ struct Scales {
     change: f64,
     /// How many of them make a spike.
     factor: f64,
+    /// Below this a value is usual for its kind even when unusual for its hour: clouds and calms are no faults.
+    usual_up_to: f64,
+    range: f64,
 }
 
 impl Scales {
@@ -168,18 +171,35 @@ impl Scales {
                 list.push(*r);
             }
         }
-        let deviation =
+        let deviation: Vec<f64> =
             by_tod.into_iter().map(|list| scale_around_zero(list.into_iter()).max(floor)).collect();
         let changes = residuals.windows(2).map(|w| w[1] - w[0]);
         let mut sizes: Vec<f64> = changes.map(f64::abs).collect();
         // The 90th percentile rather than the median: clouds and market hours change in fits and starts.
         let change = quantile(&mut sizes, 0.9)? / 1.645;
-        let factor = match frame.kind {
+        let factor: f64 = match frame.kind {
             SeriesKind::Load | SeriesKind::Temperature => 6.0,
             SeriesKind::Price => 10.0,
             SeriesKind::Solar | SeriesKind::Wind | SeriesKind::Weather | SeriesKind::Other => 9.0,
         };
-        (all > 0.0 || range > 0.0).then_some(Self { deviation, change: change.max(0.01 * range), factor })
+        // Single homes leap where cities do not: what one value in two hundred does is no fault.
+        let sizes = residuals
+            .iter()
+            .zip(&frame.tod)
+            .map(|(r, tod)| r.abs() / deviation.get(*tod as usize).copied().unwrap_or(f64::NAN));
+        let leap = quantile(&mut sizes.collect(), 0.995)?;
+        let usual_up_to = match frame.kind {
+            SeriesKind::Solar | SeriesKind::Wind => 1.15 * quantile(&mut values, 0.995)?,
+            _ => f64::NEG_INFINITY,
+        };
+        let change = change.max(0.01 * range);
+        (range > 0.0).then_some(Self {
+            deviation,
+            change,
+            factor: factor.max(1.6 * leap),
+            usual_up_to,
+            range,
+        })
     }
 
     /// A burst that starts at `i`: a jump, at most `longest` values far out, and a return. Its size in deviations.
@@ -197,6 +217,10 @@ impl Scales {
         let scale = self.deviation.get(frame.tod[i] as usize).copied()?;
         let jump = (8.0 * self.change).max(0.6 * self.factor * scale);
         let size = first.abs() / scale;
+        let at_night = (frame.values[i] - first).abs() < 0.01 * self.range && first > 0.2 * self.range;
+        if frame.values[i] < self.usual_up_to && !at_night {
+            return None;
+        }
         if size < self.factor || (first - before).abs() < jump {
             return None;
         }
