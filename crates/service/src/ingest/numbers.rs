@@ -10,9 +10,9 @@ pub(super) const MAX_ABS: f64 = 1e15;
 
 /// Whether a field says that there is no value.
 pub(super) fn is_missing(text: &[u8]) -> bool {
-    const WORDS: [&[u8]; 13] = [
-        b"na", b"n/a", b"#n/a", b"nan", b"null", b"none", b"missing", b"-", b"--", b"?", b"nil", b"n.a.",
-        b"<na>",
+    const WORDS: [&[u8]; 14] = [
+        b"na", b"n/a", b"#n/a", b"nan", b"null", b"none", b"missing", b"empty", b"-", b"--", b"?", b"nil",
+        b"n.a.", b"<na>",
     ];
     text.is_empty() || (text.len() <= 7 && WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)))
 }
