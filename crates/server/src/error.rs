@@ -46,7 +46,6 @@ pub struct Problem {
 }
 
 /// A kind such as `not_found` as a URN.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn as_urn<S: Serializer>(kind: &&'static str, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("urn:forewatt:problem:{}", kind.replace('_', "-")))
 }

@@ -6,15 +6,14 @@ use std::sync::LazyLock;
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::StatusCode;
-use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, VARY,
-};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, VARY};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::http::AppState;
 use crate::http::openapi::content_tag;
-use crate::http::reply::client_holds;
+use crate::http::pack::takes_gzip;
+use crate::http::reply::Held;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const CSS: HeaderValue = HeaderValue::from_static("text/css; charset=utf-8");
@@ -73,9 +72,9 @@ pub fn routes() -> Router<AppState> {
     let mut router = Router::new().route("/assets/plotly.min.js", get(plotly_script));
     for asset in ASSETS {
         let etag = content_tag(asset.text.as_bytes());
-        let handler = move |headers: HeaderMap| {
+        let handler = move |held: Held| {
             let body = Bytes::from_static(asset.text.as_bytes());
-            let answer = answer(&headers, &etag, &asset.content_type, &ASK, body);
+            let answer = answer(&held, &etag, &asset.content_type, &ASK, body);
             std::future::ready(answer)
         };
         router = router.route(asset.path, get(handler));
@@ -84,24 +83,18 @@ pub fn routes() -> Router<AppState> {
 }
 
 /// A body under its tag, or 304.
-fn answer(
-    headers: &HeaderMap,
-    etag: &str,
-    content_type: &HeaderValue,
-    cache: &HeaderValue,
-    body: Bytes,
-) -> Response {
+fn answer(held: &Held, etag: &str, content_type: &HeaderValue, cache: &HeaderValue, body: Bytes) -> Response {
     // Tags are quoted hex digits and always header values.
     let tag = HeaderValue::from_str(etag).unwrap_or(HeaderValue::from_static("\"\""));
     let tags = [(ETAG, tag), (CACHE_CONTROL, cache.clone())];
-    if client_holds(headers, etag) {
+    if held.has(etag) {
         return (StatusCode::NOT_MODIFIED, tags).into_response();
     }
     (tags, [(CONTENT_TYPE, content_type.clone())], body).into_response()
 }
 
 /// The chart library; packed once, not for every reader.
-async fn plotly_script(headers: HeaderMap) -> Response {
+async fn plotly_script(held: Held, headers: HeaderMap) -> Response {
     // The first call packs 4.6 MB: that would hold up the other requests of this thread.
     let ready = tokio::task::spawn_blocking(|| &*PLOTLY).await;
     let Ok(plotly) = ready else {
@@ -110,12 +103,9 @@ async fn plotly_script(headers: HeaderMap) -> Response {
         ))
         .into_response();
     };
-    let accepts = headers.get(ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let takes_gzip =
-        accepts.split(',').any(|part| part.trim() == "gzip" || part.trim().starts_with("gzip;q=1"));
-    let packed = takes_gzip && !plotly.packed.is_empty();
+    let packed = takes_gzip(&headers) && !plotly.packed.is_empty();
     let body = if packed { plotly.packed.clone() } else { plotly.plain.clone() };
-    let mut response = answer(&headers, &plotly.etag, &SCRIPT, &A_WEEK, body);
+    let mut response = answer(&held, &plotly.etag, &SCRIPT, &A_WEEK, body);
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
     if packed && response.status() == StatusCode::OK {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use forewatt_service::cache::Answer;
 use forewatt_service::domain::time::parse_duration;
@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use crate::error::{HttpResult, Problem};
 use crate::http::AppState;
 use crate::http::extract::{JsonBody, Params, SeriesPath};
-use crate::http::reply;
+use crate::http::reply::{self, Held};
 
 /// The parameters of a forecast.
 const KNOWN: [&str; 6] = ["horizon", "quantiles", "as_of", "forecast_start", "threshold", "version"];
@@ -42,13 +42,13 @@ pub async fn show(
     State(app): State<AppState>,
     SeriesPath(name): SeriesPath,
     params: Params,
-    headers: HeaderMap,
+    held: Held,
 ) -> HttpResult {
     let request = request_of(name, params)?;
     let answer = app.service.forecast(&request).await?;
     let version = &answer.forecast.model_version;
     let key = format!("series-{} version-{version}", request.series);
-    reply::tagged_json(&headers, answer.json.clone(), &answer.etag, &key)
+    reply::tagged_json(&held, answer.json.clone(), &answer.etag, &key)
 }
 
 /// The question in a query string.

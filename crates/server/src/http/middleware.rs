@@ -4,11 +4,13 @@
 //! 1. **request id**: taken from `X-Request-Id` when it is harmless, else made; first, so that every answer carries one;
 //! 2. **admission**, before any byte of the body is read: the `Host` check (DNS rebinding), the origin check (there is
 //!    no login yet, so a page of another site must not write), the announced size, and the number at work;
-//! 3. **span**: method, route, request id and the caller's `traceparent`, so that log lines can be joined across services;
+//! 3. **span**: method, route, request id and the caller's `traceparent`, so that log lines can be joined across
+//!    services; at debug level, for writing a span costs as much as the cached forecast it would be about;
 //! 4. **deadline**: a request that takes longer is dropped and answered 504;
 //! 5. **panic guard**: innermost, so that a panic is one 500 and neither the connection nor the process;
-//! 6. the route; `compress` around it packs large text;
-//! 7. on the way out: `instance` and `request_id` into problems, security headers, ETag of packed answers, metrics.
+//! 6. the route;
+//! 7. on the way out: gzip for large text, `instance` and `request_id` into problems, security headers, metrics, and a
+//!    log line with all of the above when the server is at fault.
 //!
 //! One function instead of seven tower layers: each layer costs a boxed future and a cloned service per request, and
 //! the cached forecast is measured in microseconds.
@@ -26,25 +28,18 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use forewatt_service::{Error, ErrorKind};
 use futures::FutureExt as _;
-use tower_http::CompressionLevel;
-use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tracing::Instrument as _;
 
 use crate::error::{PROBLEM_JSON, Problem};
 use crate::http::AppState;
+use crate::http::meters::UNMATCHED;
+use crate::http::pack;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The longest request id taken from a client, in bytes.
 const REQUEST_ID_MAX_BYTES: usize = 64;
-/// Answers shorter than this are not packed: it would cost more than it saves. In bytes.
-const COMPRESS_MIN_BYTES: u64 = 2_048;
-/// The end of the entity tag of a packed answer: other bytes need another strong tag.
-const GZIP_TAG_END: &str = "-gzip\"";
-/// The word for requests that no route matched: paths of strangers must not become label values.
-const UNMATCHED: &str = "unmatched";
 
 /// Everything may come from this server and nothing from elsewhere; nobody may frame it. `data:` images are the icons of
 /// the charts' toolbar. The hash is that of the empty text: plotly adds an empty style element and fills it by script.
@@ -52,35 +47,65 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
      style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; img-src 'self' data:; connect-src 'self'; \
      font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
+/// What is remembered of a request while it is worked on; cheap clones.
+struct Asked {
+    started: Instant,
+    id: HeaderValue,
+    method: Method,
+    uri: Uri,
+    route: Option<MatchedPath>,
+    trace_id: String,
+    takes_gzip: bool,
+    holds_packed: bool,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Self {
+        let headers = request.headers();
+        Self {
+            started: Instant::now(),
+            id: request_id(headers),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            trace_id: trace_id(headers).map_or_else(String::new, str::to_owned),
+            takes_gzip: pack::takes_gzip(headers),
+            holds_packed: pack::holds_packed(headers),
+        }
+    }
+
+    fn route(&self) -> &str {
+        self.route.as_ref().map_or(UNMATCHED, MatchedPath::as_str)
+    }
+
+    fn id_text(&self) -> &str {
+        self.id.to_str().unwrap_or_default()
+    }
+}
+
 /// The gate every request passes.
 pub async fn gate(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let id = request_id(request.headers());
-    let path = request.uri().path().to_owned();
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let route_name = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
-    forget_gzip_tag(request.headers_mut());
-
-    let span = tracing::info_span!("request", method = %method, route = route_name, request_id = id.to_str().unwrap_or_default(),
-        trace_id = trace_id(request.headers()).unwrap_or_default());
-    let mut response = match admit(&app, &request, route_name) {
-        Ok(_permit) => guarded(&app, request, next).instrument(span.clone()).await,
+    let asked = Asked::of(&request);
+    if asked.holds_packed {
+        pack::forget_packed_tag(request.headers_mut());
+    }
+    let response = match admit(&app, &request, asked.route()) {
+        Ok(_permit) => {
+            let span = tracing::debug_span!("request", method = %asked.method, route = asked.route(),
+                request_id = asked.id_text(), trace_id = asked.trace_id);
+            guarded(&app, request, next).instrument(span).await
+        }
         Err(problem) => problem.into_response(),
     };
-
-    finish_problem(&mut response, &path, &id);
-    finish_headers(response.headers_mut(), id);
-    let status = response.status();
-    let seconds = started.elapsed().as_secs_f64();
-    record(&method, route, status, seconds);
-    span.in_scope(|| {
-        if status.is_server_error() {
-            tracing::warn!(status = status.as_u16(), seconds, path, "answered with a server error");
-        } else {
-            tracing::debug!(status = status.as_u16(), seconds, path, "answered");
-        }
-    });
+    let mut response = pack::pack(response, asked.takes_gzip).await;
+    finish_problem(&mut response, &asked);
+    finish_headers(&mut response, &asked);
+    let (status, seconds) = (response.status(), asked.started.elapsed().as_secs_f64());
+    app.meters.record(&asked.method, asked.route(), status, seconds);
+    if status.is_server_error() {
+        tracing::warn!(status = status.as_u16(), seconds, method = %asked.method, path = asked.uri.path(),
+            request_id = asked.id_text(), trace_id = asked.trace_id, "answered with a server error");
+    }
     response
 }
 
@@ -127,6 +152,7 @@ fn check_host(app: &AppState, uri: &Uri, headers: &HeaderMap) -> Result<(), Prob
         return Ok(());
     }
     let Some(host) = host_of(uri, headers) else { return Ok(()) };
+    let host = String::from_utf8_lossy(host);
     if is_local_host(host_without_port(&host)) {
         return Ok(());
     }
@@ -134,11 +160,10 @@ fn check_host(app: &AppState, uri: &Uri, headers: &HeaderMap) -> Result<(), Prob
     Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", "Not a name of this server", detail))
 }
 
-/// The host asked for, with its port, in lower case.
-fn host_of(uri: &Uri, headers: &HeaderMap) -> Option<String> {
-    let from_header =
-        || headers.get(header::HOST).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
-    uri.authority().map(|a| a.as_str().to_owned()).or_else(from_header).map(|host| host.to_ascii_lowercase())
+/// The host asked for, with its port.
+fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a [u8]> {
+    let from_header = || headers.get(header::HOST).map(HeaderValue::as_bytes);
+    uri.authority().map(|authority| authority.as_str().as_bytes()).or_else(from_header)
 }
 
 /// `name:80` and `[::1]:80` without the port.
@@ -152,8 +177,8 @@ fn host_without_port(host: &str) -> &str {
 /// Whether a host names this computer: `localhost`, `*.localhost`, a loopback address.
 fn is_local_host(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || host.ends_with(".localhost")
+    let last_label = host.rsplit('.').next().unwrap_or_default();
+    last_label.eq_ignore_ascii_case("localhost")
         || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
@@ -165,9 +190,10 @@ fn check_origin(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), P
     let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
     let other_site = site.is_some_and(|site| !matches!(site, b"same-origin" | b"none"));
     let other_origin = headers.get(header::ORIGIN).is_some_and(|origin| {
-        let origin = String::from_utf8_lossy(origin.as_bytes()).to_ascii_lowercase();
-        let authority = origin.split_once("://").map(|(_, authority)| authority);
-        authority.is_none() || authority != host_of(uri, headers).as_deref()
+        let authority =
+            origin.to_str().ok().and_then(|text| text.split_once("://")).map(|(_, authority)| authority);
+        let own = host_of(uri, headers);
+        !authority.zip(own).is_some_and(|(theirs, own)| theirs.as_bytes().eq_ignore_ascii_case(own))
     });
     if !other_site && !other_origin {
         return Ok(());
@@ -211,7 +237,7 @@ fn trace_id(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Adds to a problem what only this layer knows, and turns any other error answer into a problem.
-fn finish_problem(response: &mut Response, path: &str, id: &HeaderValue) {
+fn finish_problem(response: &mut Response, asked: &Asked) {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return;
@@ -221,77 +247,29 @@ fn finish_problem(response: &mut Response, path: &str, id: &HeaderValue) {
         let title = status.canonical_reason().unwrap_or("Refused");
         Problem::new(status, "http", title, title)
     });
-    problem.instance = path.into();
-    problem.request_id = id.to_str().unwrap_or_default().into();
+    problem.instance = asked.uri.path().into();
+    problem.request_id = asked.id_text().into();
     let body = serde_json::to_vec(&problem).unwrap_or_default(); // text, numbers and lists always serialise
-    response.headers_mut().remove(header::CONTENT_LENGTH); // hyper counts the new body
-    response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM_JSON);
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH); // hyper counts the new body
+    headers.remove(header::CONTENT_ENCODING);
+    headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
     *response.body_mut() = body.into();
 }
 
 /// Headers of every answer.
-fn finish_headers(headers: &mut HeaderMap, id: HeaderValue) {
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|v| v == "gzip") {
-        let tag = headers
-            .get(header::ETAG)
-            .and_then(|v| v.to_str().ok())
-            .filter(|tag| !tag.ends_with(GZIP_TAG_END));
-        let packed = tag.and_then(|tag| tag.strip_suffix('"')).map(|tag| format!("{tag}{GZIP_TAG_END}"));
-        if let Some(packed) = packed.and_then(|tag| HeaderValue::try_from(tag).ok()) {
-            headers.insert(header::ETAG, packed);
-        }
+fn finish_headers(response: &mut Response, asked: &Asked) {
+    let not_modified = response.status() == StatusCode::NOT_MODIFIED;
+    let headers = response.headers_mut();
+    if not_modified && asked.holds_packed {
+        pack::restore_packed_tag(headers);
     }
-    headers.insert(X_REQUEST_ID, id);
+    headers.reserve(5);
+    headers.insert(X_REQUEST_ID, asked.id.clone());
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-}
-
-/// A client that holds the packed answer holds the same content: handlers see the tag without its `-gzip`.
-fn forget_gzip_tag(headers: &mut HeaderMap) {
-    let held = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
-    let Some(text) = held.filter(|text| text.contains(GZIP_TAG_END)) else { return };
-    if let Ok(plain) = HeaderValue::try_from(text.replace(GZIP_TAG_END, "\"")) {
-        headers.insert(header::IF_NONE_MATCH, plain);
-    }
-}
-
-/// Counts the request and its duration. Labels are bounded: route templates, known methods, statuses.
-fn record(method: &Method, route: Option<MatchedPath>, status: StatusCode, seconds: f64) {
-    let method = match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        "OPTIONS" => "OPTIONS",
-        _ => "other",
-    };
-    let route =
-        route.map_or_else(|| metrics::SharedString::const_str(UNMATCHED), |r| r.as_str().to_owned().into());
-    let labels = [
-        metrics::Label::from_static_parts("method", method),
-        metrics::Label::new("route", route),
-        metrics::Label::new("status", status.as_u16().to_string()),
-    ];
-    metrics::counter!("forewatt_http_requests_total", labels[..].iter()).increment(1);
-    metrics::histogram!("forewatt_http_request_duration_seconds", labels[..2].iter()).record(seconds);
-}
-
-/// Packs JSON, CSV, HTML and scripts when they are large and the client asked for it.
-pub fn compress() -> CompressionLayer<impl Predicate> {
-    let text = |_: StatusCode, _: axum::http::Version, headers: &HeaderMap, _: &axum::http::Extensions| {
-        let media = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-        media.starts_with(b"application/json")
-            || media.starts_with(b"text/")
-            || media.starts_with(b"application/openapi")
-    };
-    CompressionLayer::new()
-        .gzip(true)
-        .quality(CompressionLevel::Fastest)
-        .compress_when(SizeAbove::new(COMPRESS_MIN_BYTES).and(text))
 }
 
 #[cfg(test)]

@@ -5,11 +5,13 @@ pub mod forecast;
 pub mod holidays;
 pub mod issued;
 pub mod jobs;
+pub mod meters;
 pub mod middleware;
 pub mod models;
 pub mod observations;
 pub mod openapi;
 pub mod ops;
+pub mod pack;
 pub mod quality;
 pub mod reply;
 pub mod schema;
@@ -31,6 +33,7 @@ use tokio::sync::Semaphore;
 
 use crate::dashboard;
 use crate::error::Problem;
+use crate::http::meters::Meters;
 
 /// What the HTTP layers are told, in the types they use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,17 +50,29 @@ pub struct HttpOptions {
     pub dashboard: bool,
 }
 
-/// What every handler can reach. Cheap to clone.
+/// What every handler can reach. All clones are one: cloning counts a reference.
 #[derive(Clone)]
-pub struct AppState {
+pub struct AppState(Arc<App>);
+
+/// What all clones of the state share.
+pub struct App {
     /// The use cases.
     pub service: Service,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
     /// Limits and choices.
-    pub options: Arc<HttpOptions>,
+    pub options: HttpOptions,
     /// One permit for each request that may be worked on at once.
-    pub at_work: Arc<Semaphore>,
+    pub at_work: Semaphore,
+    /// Counters and timers of requests.
+    pub meters: Meters,
+}
+
+impl std::ops::Deref for AppState {
+    type Target = App;
+    fn deref(&self) -> &App {
+        &self.0
+    }
 }
 
 /// How often the recorder's samples are folded into their buckets, so that they do not pile up between scrapes.
@@ -67,7 +82,7 @@ impl AppState {
     /// The state of a server that has just started. Needs a tokio runtime.
     #[must_use]
     pub fn new(service: Service, metrics: PrometheusHandle, options: HttpOptions) -> Self {
-        let at_work = Arc::new(Semaphore::new(options.concurrency_max.clamp(1, Semaphore::MAX_PERMITS)));
+        let at_work = Semaphore::new(options.concurrency_max.clamp(1, Semaphore::MAX_PERMITS));
         let upkeep = metrics.clone();
         tokio::spawn(async move {
             let mut ticks = tokio::time::interval(METRICS_UPKEEP);
@@ -76,7 +91,7 @@ impl AppState {
                 upkeep.run_upkeep();
             }
         });
-        Self { service, metrics, options: Arc::new(options), at_work }
+        Self(Arc::new(App { service, metrics, options, at_work, meters: Meters::default() }))
     }
 }
 
@@ -89,7 +104,6 @@ pub fn router(state: AppState) -> Router {
     routes
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::compress())
         .layer(axum::middleware::from_fn_with_state(state.clone(), middleware::gate))
         .with_state(state)
 }

@@ -111,10 +111,11 @@ pub async fn act(
 }
 
 /// The service speaks of the command line's flags; here they are fields of the body.
-fn in_words_of_http(error: Error) -> Error {
+fn in_words_of_http(mut error: Error) -> Error {
     let message =
         error.message.replace("give `--force --reason TEXT`", "send {\"force\": true, \"reason\": TEXT}");
-    Error { message, ..error }
+    error.message = message;
+    error
 }
 
 /// The champion's backtest beside the baselines'.

@@ -256,7 +256,7 @@ fn delimiter(text: &str) -> Result<u8, String> {
 }
 
 /// The importer speaks of the command line's flags (`--time-zone`); here they are parameters (`time_zone`).
-fn in_words_of_http(error: Error) -> Error {
+fn in_words_of_http(mut error: Error) -> Error {
     let mut pieces = error.message.split("--");
     let mut message = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
@@ -264,5 +264,6 @@ fn in_words_of_http(error: Error) -> Error {
         message.push_str(&piece[..flag_end].replace('-', "_"));
         message.push_str(&piece[flag_end..]);
     }
-    Error { message, ..error }
+    error.message = message;
+    error
 }

@@ -4,11 +4,11 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::LazyLock;
 
 use axum::body::Bytes;
-use axum::http::HeaderMap;
 use utoipa::OpenApi;
 
 use crate::error::{FieldError, HttpResult, Problem};
 use crate::http::extract::Params;
+use crate::http::reply::Held;
 use crate::http::{forecast, holidays, issued, jobs, models, observations, ops, quality, reply, series};
 
 /// The API in one description.
@@ -72,7 +72,7 @@ pub fn content_tag(content: &[u8]) -> String {
 ///
 /// # Errors
 /// 400 for parameters: it takes none.
-pub async fn document(params: Params, headers: HeaderMap) -> HttpResult {
+pub async fn document(params: Params, held: Held) -> HttpResult {
     params.only(&[]).finish()?;
-    reply::tagged_json(&headers, ENCODED.json.clone(), &ENCODED.etag, "openapi")
+    reply::tagged_json(&held, ENCODED.json.clone(), &ENCODED.etag, "openapi")
 }

@@ -1,8 +1,12 @@
 //! Writing answers: JSON, ready-made bytes, entity tags.
 
+use std::convert::Infallible;
+
 use axum::body::Bytes;
+use axum::extract::FromRequestParts;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::IntoResponse;
 use forewatt_service::Error;
 use serde::Serialize;
@@ -39,25 +43,38 @@ pub fn json_with_status<T: Serialize>(status: StatusCode, value: &T) -> HttpResu
 ///
 /// # Errors
 /// 500 when the tag or the key is not a header value.
-pub fn tagged_json(headers: &HeaderMap, json: Bytes, etag: &str, surrogate_key: &str) -> HttpResult {
+pub fn tagged_json(held: &Held, json: Bytes, etag: &str, surrogate_key: &str) -> HttpResult {
     let value = |text: &str| {
         HeaderValue::from_str(text)
             .map_err(|_| Problem::from(Error::internal(format!("`{text}` is not a header value"))))
     };
     let tags = [(ETAG, value(etag)?), (CACHE_CONTROL, REVALIDATE), (SURROGATE_KEY, value(surrogate_key)?)];
-    if client_holds(headers, etag) {
+    if held.has(etag) {
         return Ok((StatusCode::NOT_MODIFIED, tags).into_response());
     }
     Ok((tags, [(CONTENT_TYPE, APPLICATION_JSON)], json).into_response())
 }
 
-/// Whether `If-None-Match` names the tag (weak comparison, RFC 9110 section 13.1.2).
-#[must_use]
-pub fn client_holds(headers: &HeaderMap, etag: &str) -> bool {
-    let mut held = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    held.any(|list| {
-        list.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
-    })
+/// The entity tags a client holds: its `If-None-Match`, taken without copying the other headers.
+pub struct Held(Vec<HeaderValue>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Held {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.headers.get_all(IF_NONE_MATCH).iter().cloned().collect()))
+    }
+}
+
+impl Held {
+    /// Whether the client holds the content with this tag (weak comparison, RFC 9110 section 13.1.2).
+    #[must_use]
+    pub fn has(&self, etag: &str) -> bool {
+        let mut lists = self.0.iter().filter_map(|value| value.to_str().ok());
+        lists.any(|list| {
+            list.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -66,11 +83,9 @@ mod tests {
 
     #[test]
     fn tags_are_compared_weakly_and_in_lists() {
-        let held = |text: &'static str| {
-            client_holds(&HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_static(text))]), "\"a\"")
-        };
+        let held = |text: &'static str| Held(vec![HeaderValue::from_static(text)]).has("\"a\"");
         assert!(held("\"a\"") && held("W/\"a\"") && held("\"b\", \"a\"") && held("*"));
         assert!(!held("\"b\"") && !held("a") && !held(""));
-        assert!(!client_holds(&HeaderMap::new(), "\"a\""));
+        assert!(!Held(Vec::new()).has("\"a\""));
     }
 }

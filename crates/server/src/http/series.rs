@@ -95,10 +95,8 @@ struct Reader(Vec<FieldError>);
 
 impl Reader {
     fn take<T, E: std::fmt::Display>(&mut self, field: &str, read: Result<T, E>) -> Option<T> {
-        read.map_err(|error| {
-            self.0.push(FieldError { field: format!("body.{field}"), detail: error.to_string() })
-        })
-        .ok()
+        let wrong = |error: E| FieldError { field: format!("body.{field}"), detail: error.to_string() };
+        read.map_err(|error| self.0.push(wrong(error))).ok()
     }
 }
 

@@ -301,7 +301,7 @@ async fn panics_and_slow_requests_are_answered() {
 #[tokio::test]
 async fn a_full_server_says_so_and_still_answers_probes() {
     let server = empty_with(HttpOptions { concurrency_max: 1, ..options() }).await;
-    let busy = server.state.at_work.clone().try_acquire_owned().unwrap();
+    let busy = server.state.at_work.try_acquire().unwrap();
     let refused = server.get("/v1/series").await;
     assert!(refused.problem(503).contains("try again"));
     assert_eq!(refused.header("retry-after"), "1");
