@@ -209,7 +209,10 @@ fn from_file(context: &Context, args: Args, progress: Progress) -> anyhow::Resul
 
 /// What the parser left out matters to the scores: it is told, beside the result.
 fn report_rejects(context: &Context, report: &forewatt_service::ingest::Report) {
-    context.out.note(&report.to_string());
+    let lines = report.lines();
+    let told: Vec<&str> =
+        lines.iter().map(String::as_str).filter(|line| !line.starts_with("stored")).collect();
+    context.out.note(&told.join("\n"));
 }
 
 fn options(file: &FileArgs) -> ImportOptions {

@@ -35,6 +35,8 @@ const TARGETS: [&str; 5] =
 /// The demo's now, two days before the data end: midnight of 30 July 2017 in Fontana. Weather forecasts reach a day
 /// beyond it, and what came true can be compared.
 const NOW: &str = "2017-07-30T07:00:00Z";
+/// Rows a training of the demo reads at most: two cores must be through with all targets within a minute.
+const ROWS_MAX: usize = 60_000;
 /// The configuration the next commands use, in the demo's data folder.
 const CONFIG_FILE: &str = "forewatt.toml";
 
@@ -98,6 +100,7 @@ fn demo_context(context: &Context, data_dir_given: bool) -> Context {
     if config.forecast.fixed_now.is_empty() {
         config.forecast.fixed_now = NOW.to_owned();
     }
+    config.train.rows_max = config.train.rows_max.min(ROWS_MAX);
     context
 }
 

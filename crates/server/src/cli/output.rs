@@ -40,12 +40,8 @@ impl Output {
     /// When standard output cannot be written; a closed pipe ends the program quietly, see [`super::exit`].
     #[expect(clippy::unused_self, reason = "commands speak through their output, whatever it decides")]
     pub fn text(&self, text: &str) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(text.as_bytes())?;
-        if !text.ends_with('\n') {
-            stdout.write_all(b"\n")?;
-        }
-        stdout.flush()
+        write_out(text)
+            .map_err(|error| io::Error::new(error.kind(), format!("writing standard output: {error}")))
     }
 
     /// Writes one JSON document to standard output.
@@ -106,8 +102,21 @@ impl Output {
     }
 }
 
+fn write_out(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        stdout.write_all(b"\n")?;
+    }
+    stdout.flush()
+}
+
 /// Writes a line to standard error; there is nobody left to tell when that fails.
+///
+/// Errors quote what files and requests hold, so control characters, which could steer a terminal, are replaced.
 pub fn complain(text: &str) {
+    let safe = |c: char| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
+    let text: String = text.chars().map(safe).collect();
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
