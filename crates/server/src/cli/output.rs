@@ -86,7 +86,7 @@ impl Output {
     /// A progress bar in thousandths of the work.
     #[must_use]
     pub fn work_bar(&self) -> ProgressBar {
-        self.bar(1000, "{msg} [{bar:30}] {percent} % {elapsed} elapsed, {eta} left")
+        self.bar(1000, "{msg} [{bar:30}] {percent} % {elapsed} elapsed, {eta} left").with_message("loading")
     }
 
     fn bar(&self, total: u64, template: &str) -> ProgressBar {
