@@ -67,6 +67,15 @@ impl Column {
         if known == 0 { f32::NAN } else { self.values[from + known - 1] }
     }
 
+    /// The first and the last instant with a value; `None` without any.
+    #[must_use]
+    pub fn extent(&self) -> Option<(Time, Time)> {
+        let filled = |&slot: &usize| self.offsets[slot + 1] > self.offsets[slot];
+        let first = (0..self.grid.len).find(filled)?;
+        let last = (0..self.grid.len).rev().find(filled)?;
+        Some((self.grid.time(first), self.grid.time(last)))
+    }
+
     /// [`Column::as_of`] by instant; NaN off the grid.
     #[must_use]
     pub fn value_at(&self, valid_time: Time, at: Time) -> f32 {

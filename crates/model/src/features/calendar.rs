@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use super::{Cells, FeatureSpec, Row};
 use crate::matrix::DayClass;
 
-const NAMES: [&str; 23] = [
+const NAMES: [&str; 18] = [
     "hour_sin",
     "hour_cos",
     "hour_sin_2",
@@ -25,14 +25,11 @@ const NAMES: [&str; 23] = [
     "bridge",
     "before_holiday",
     "after_holiday",
-    "day_of_year_sin",
-    "day_of_year_cos",
-    "day_of_year_sin_2",
-    "day_of_year_cos_2",
-    "trend_years",
     "lead_hours",
     "slot_of_day",
 ];
+const SEASON_NAMES: [&str; 5] =
+    ["day_of_year_sin", "day_of_year_cos", "day_of_year_sin_2", "day_of_year_cos_2", "trend_years"];
 /// Counted from Monday.
 const SATURDAY: usize = 5;
 const MICROS_PER_YEAR: f64 = 365.25 * 86_400e6;
@@ -117,7 +114,8 @@ fn harmonics(sin: f64, cos: f64) -> [f32; 4] {
 
 pub(super) fn names(spec: &FeatureSpec, names: &mut Vec<String>) {
     if spec.calendar {
-        names.extend(NAMES.iter().map(|&n| n.to_owned()));
+        let seasons = SEASON_NAMES.iter().filter(|_| spec.seasons);
+        names.extend(NAMES.iter().chain(seasons).map(|&n| n.to_owned()));
     }
 }
 
@@ -134,8 +132,10 @@ pub(super) fn row(spec: &FeatureSpec, row: &Row, cells: &mut Cells<'_>) {
     [day.weekend, day.holiday, day.bridge, day.before_holiday, day.after_holiday]
         .iter()
         .for_each(|&yes| cells.put(flag(yes)));
-    day.season.iter().for_each(|&v| cells.put(v));
-    cells.put((row.valid.micros_since(spec.epoch) as f64 / MICROS_PER_YEAR) as f32);
     cells.put((row.valid.micros_since(row.origin) as f64 / 3.6e9) as f32);
     cells.put(f32::from(row.slot_of_day));
+    if spec.seasons {
+        day.season.iter().for_each(|&v| cells.put(v));
+        cells.put((row.valid.micros_since(spec.epoch) as f64 / MICROS_PER_YEAR) as f32);
+    }
 }

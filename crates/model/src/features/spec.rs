@@ -1,5 +1,6 @@
 //! The feature specification: everything the builder needs beside the data.
 
+use forewatt_domain::time::MICROS_PER_DAY;
 use forewatt_domain::{Horizon, Location, Series, SeriesKind, SeriesName, Time, Zone};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,9 @@ pub struct FeatureSpec {
     pub recent: bool,
     /// Whether to add civil time, holidays and the season.
     pub calendar: bool,
+    /// Whether the calendar tells the season and the years. A history that has not seen every season twice cannot
+    /// tell it from a trend, and a linear model would extrapolate whatever it took it for.
+    pub seasons: bool,
     /// Covariates, in the order of their columns.
     pub covariates: Vec<CovariateSpec>,
 }
@@ -58,13 +62,17 @@ pub struct CovariateSpec {
     pub known_ahead: bool,
 }
 
+/// Days of history that teach a season.
+const SEASON_DAYS_MIN: usize = 548;
+
 impl FeatureSpec {
     /// A sensible choice for a dataset: lags as far as the history teaches them, every covariate that has data.
     #[must_use]
     pub fn for_dataset(dataset: &Dataset, horizon: Horizon) -> Self {
         let series = &dataset.series;
         let grid = dataset.target.grid();
-        let days = grid.len / dataset.step().steps_per_day();
+        let history = dataset.target.extent().map_or(0, |(first, last)| last.micros_since(first));
+        let days = usize::try_from(history / MICROS_PER_DAY).unwrap_or(0);
         // A lag is worth a column when at least half of the history has it beyond the horizon.
         let beyond = days.saturating_sub(horizon.steps() / dataset.step().steps_per_day());
         let covariates = dataset
@@ -83,6 +91,7 @@ impl FeatureSpec {
             day_lags: 7,
             recent: true,
             calendar: true,
+            seasons: days >= SEASON_DAYS_MIN,
             covariates,
         }
     }

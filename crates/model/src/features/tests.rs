@@ -208,8 +208,20 @@ fn calendar_in_civil_time_with_holidays() {
     assert_eq!((on(36, "slot_of_day"), on(36, "lead_hours")), (12.0, 36.0));
     assert!((on(36, "hour_cos") + 1.0).abs() < 1e-6 && on(36, "hour_sin").abs() < 1e-6);
     assert_eq!(matrix.keys[36].day_of_year, 342);
+    assert_eq!(matrix.column("trend_years"), None, "four months know no season");
+    let origin: Time = "2025-12-06T23:00:00Z".parse().unwrap();
+    let horizon = Horizon::from_steps(1, data.step()).unwrap();
+    let spec = FeatureSpec { seasons: true, ..FeatureSpec::for_dataset(&data, horizon) };
+    let seasonal = build(&data, &spec, &[origin], horizon);
     let years = (SignedDuration::from_hours(24 * 66 + 23).as_secs_f64()) / (365.25 * 86_400.0);
-    assert!((f64::from(on(0, "trend_years")) - years).abs() < 1e-6);
+    assert!((f64::from(cell(&seasonal, 0, "trend_years")) - years).abs() < 1e-6);
+    let angle = f64::from(cell(&seasonal, 0, "day_of_year_sin")).atan2(f64::from(cell(
+        &seasonal,
+        0,
+        "day_of_year_cos",
+    )));
+    let expected = std::f64::consts::TAU * 340.0 / 365.25 - std::f64::consts::TAU;
+    assert!((angle - expected).abs() < 1e-5, "{angle} {expected}");
     // Friday 2 January 2026 lies between New Year's Day and a weekend.
     let bridge = one(&data, "2026-01-01T23:00:00Z", 1);
     assert_eq!(cell(&bridge, 0, "bridge"), 1.0);

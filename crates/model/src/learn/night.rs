@@ -8,9 +8,9 @@ use crate::predict::Predictions;
 /// The feature that tells night from day: clear-sky irradiance in W/m2.
 const IRRADIANCE: &str = "clear_sky_ghi";
 /// Up to which irradiance the sun may count as down, brightest first: horizons are not flat.
-const CANDIDATES: [f32; 6] = [50.0, 20.0, 10.0, 5.0, 1.0, 0.0];
-/// So many of the dark values may be more than [`TRACE`] of the highest value.
-const LIT_SHARE_MAX: f64 = 0.005;
+const CANDIDATES: [f32; 4] = [10.0, 5.0, 1.0, 0.0];
+/// So many of the dark values may be more than [`TRACE`] of the highest value: real meters have faults.
+const LIT_SHARE_MAX: f64 = 0.03;
 /// What counts as nothing, as a share of the highest value.
 const TRACE: f32 = 0.002;
 /// Fewer dark rows prove nothing.
