@@ -3,6 +3,9 @@
 //! A benchmark is a function that measures and returns rows; add it to [`BENCHES`]. The page is written
 //! to `docs/benchmarks/NAME.md` without dates, so that a run changes it only where figures change.
 
+mod dayahead;
+mod http;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +14,18 @@ use std::process::{Command, ExitCode};
 use anyhow::Context;
 
 /// Every benchmark there is.
-pub const BENCHES: &[Bench] = &[];
+pub const BENCHES: &[Bench] = &[
+    Bench {
+        name: "dayahead",
+        about: "MAPE of day-ahead load forecasts on public data, each model beside the official forecast.",
+        run: dayahead::run,
+    },
+    Bench {
+        name: "http",
+        about: "Cached and uncached forecasts over HTTP beside a bare axum route that returns the same bytes.",
+        run: http::run,
+    },
+];
 
 /// A benchmark.
 #[derive(Debug, Clone, Copy)]
@@ -44,9 +58,6 @@ pub struct Row {
 pub fn run(name: Option<&str>) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout();
     let Some(name) = name else {
-        if BENCHES.is_empty() {
-            writeln!(out, "There are no benchmarks yet; add one to BENCHES in xtask/src/bench.rs.")?;
-        }
         for bench in BENCHES {
             writeln!(out, "{:<16} {}", bench.name, bench.about)?;
         }

@@ -82,17 +82,18 @@ impl Resolution {
         SignedDuration::from_secs(i64::from(self.seconds))
     }
 
-    /// The last instant of the grid through the epoch at or before `time`.
+    /// The last instant of the grid through `anchor` at or before `time`.
+    ///
+    /// The anchor matters: hourly values of India stand at half past in UTC.
     #[must_use]
-    pub fn floor(self, time: Time) -> Time {
-        Time::from_micros(time.micros().div_euclid(self.micros()) * self.micros())
+    pub fn floor(self, time: Time, anchor: Time) -> Time {
+        time.plus_micros(-time.micros_since(anchor).rem_euclid(self.micros()))
     }
 
-    /// The first instant of the grid through the epoch at or after `time`.
+    /// The first instant of the grid through `anchor` at or after `time`.
     #[must_use]
-    pub fn ceil(self, time: Time) -> Time {
-        let floor = self.floor(time);
-        if floor == time { floor } else { floor.plus_micros(self.micros()) }
+    pub fn ceil(self, time: Time, anchor: Time) -> Time {
+        time.plus_micros(anchor.micros_since(time).rem_euclid(self.micros()))
     }
 }
 
@@ -250,6 +251,20 @@ mod tests {
         assert_eq!(grid.slot(grid.end()), None);
         assert_eq!(grid.slot(start.plus_micros(1)), None);
         assert_eq!(grid.slot(start.plus_micros(-1)), None);
+    }
+
+    #[test]
+    fn floors_and_ceilings_keep_the_anchors_phase() {
+        let anchor: Time = "2026-01-01T00:30:00Z".parse().unwrap();
+        for (text, floor, ceil) in [
+            ("2026-01-02T05:30:00Z", "2026-01-02T05:30:00Z", "2026-01-02T05:30:00Z"),
+            ("2026-01-02T05:31:00Z", "2026-01-02T05:30:00Z", "2026-01-02T06:30:00Z"),
+            ("2025-12-31T23:00:00Z", "2025-12-31T22:30:00Z", "2025-12-31T23:30:00Z"),
+        ] {
+            let time: Time = text.parse().unwrap();
+            assert_eq!(Resolution::HOUR.floor(time, anchor).to_string(), floor);
+            assert_eq!(Resolution::HOUR.ceil(time, anchor).to_string(), ceil);
+        }
     }
 
     #[test]

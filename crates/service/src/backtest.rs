@@ -1,7 +1,7 @@
 //! Honest scores: a rolling origin over stored series or over a file, with the data known at each origin.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Mutex, PoisonError};
 
 use forewatt_domain::time::MICROS_PER_DAY;
 use forewatt_domain::{Covariate, Family, Horizon, Observation, QuantileLevels, Recipe, SeriesName, Time};
@@ -109,10 +109,13 @@ pub fn run(dataset: &Dataset, request: &BacktestRequest, progress: &Progress) ->
     Ok(backtest::run(dataset, &spec, &recipe, &plan, &|cutoff| masks.at(cutoff), &report)?)
 }
 
+/// Stretches of time, end excluded.
+type Stretches = Vec<(Time, Time)>;
+
 /// Quality masks as of cutoffs, computed once a span.
 struct Masks<'a> {
     dataset: &'a Dataset,
-    known: Mutex<BTreeMap<Time, Arc<Vec<(Time, Time)>>>>,
+    known: Mutex<BTreeMap<Time, Stretches>>,
 }
 
 impl<'a> Masks<'a> {
@@ -121,21 +124,14 @@ impl<'a> Masks<'a> {
     }
 
     /// Bad stretches as far as they could be seen at the start of the cutoff's span.
-    fn at(&self, cutoff: Time) -> Vec<(Time, Time)> {
+    fn at(&self, cutoff: Time) -> Stretches {
         let span_start = Time::from_micros(cutoff.micros().div_euclid(MASK_SPAN_MICROS) * MASK_SPAN_MICROS);
-        // A poisoned lock only means another thread panicked while inserting: the map is still a valid cache.
-        let known =
-            self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(&span_start).cloned();
-        let masks = known.unwrap_or_else(|| {
-            let masks = Arc::new(self.compute(span_start));
-            let mut all = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            all.insert(span_start, Arc::clone(&masks));
-            masks
-        });
-        masks.as_ref().clone()
+        // A poisoned lock only means that another thread panicked: the map is still a valid cache.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(span_start).or_insert_with(|| self.compute(span_start)).clone()
     }
 
-    fn compute(&self, at: Time) -> Vec<(Time, Time)> {
+    fn compute(&self, at: Time) -> Stretches {
         quality::check(&self.dataset.series, &known_values(self.dataset, at), at).masked
     }
 }

@@ -28,7 +28,7 @@ pub(crate) enum View {
 }
 
 impl Service {
-    /// Loads a target and its covariates over the valid times `from..to`.
+    /// Loads a target and its covariates over the valid times `from..to`; `from` is an instant of the target's grid.
     pub(crate) async fn load_dataset(
         &self,
         target: &Series,
@@ -36,7 +36,7 @@ impl Service {
         (from, to): (Time, Time),
         view: View,
     ) -> Result<Dataset> {
-        let grid = TimeGrid::covering(target.resolution.floor(from), to, target.resolution);
+        let grid = TimeGrid::covering(from, to, target.resolution);
         let target_column = self.load_column(target, grid, view).await?;
         let mut columns = Vec::with_capacity(covariates.len());
         for covariate in covariates {
@@ -49,7 +49,7 @@ impl Service {
 
     async fn load_column(&self, series: &Series, grid: TimeGrid, view: View) -> Result<Column> {
         // A coarser series' value that covers the first slot may start before it.
-        let from = series.resolution.floor(grid.start);
+        let from = grid.start.plus_micros(-series.resolution.micros());
         let range = ObservationRange { series: series.name.clone(), from, to: grid.end() };
         let mut observations = match view {
             View::Revisions { .. } => self.store.read_revisions(&range).await?,
@@ -61,14 +61,15 @@ impl Service {
                 observations.iter_mut().for_each(|o| o.available_at = o.available_at.min(forecast_start));
             }
         }
-        let observations = resample(observations, series.resolution, grid.step);
+        let observations = resample(observations, series.resolution, grid);
         Ok(Column::new(grid, &observations).0)
     }
 }
 
 /// Observations of one step on another: a coarser value holds for every finer step inside it; finer values are
 /// averaged once all of a coarser step's are known, again at every revision.
-pub(crate) fn resample(observations: Vec<Observation>, from: Resolution, to: Resolution) -> Vec<Observation> {
+pub(crate) fn resample(observations: Vec<Observation>, from: Resolution, grid: TimeGrid) -> Vec<Observation> {
+    let to = grid.step;
     if from == to {
         return observations;
     }
@@ -82,7 +83,9 @@ pub(crate) fn resample(observations: Vec<Observation>, from: Resolution, to: Res
     }
     let parts = (to.seconds() / from.seconds()) as usize;
     let mut groups: BTreeMap<Time, Vec<Observation>> = BTreeMap::new();
-    observations.into_iter().for_each(|o| groups.entry(to.floor(o.valid_time)).or_default().push(o));
+    observations
+        .into_iter()
+        .for_each(|o| groups.entry(to.floor(o.valid_time, grid.start)).or_default().push(o));
     let mut means = Vec::new();
     for (valid_time, mut group) in groups {
         group.sort_by_key(|o| o.available_at);
@@ -124,10 +127,17 @@ mod tests {
         Observation { valid_time: at(minute), available_at: at(known_minute), value }
     }
 
+    fn grid(minutes: i64) -> TimeGrid {
+        TimeGrid {
+            start: Time::from_seconds(0),
+            step: Resolution::from_seconds(minutes * 60).unwrap(),
+            len: 9,
+        }
+    }
+
     #[test]
     fn coarse_values_hold_for_finer_steps() {
-        let half = Resolution::from_seconds(1800).unwrap();
-        let fine = resample(vec![seen(0, 60, 5.0)], Resolution::HOUR, half);
+        let fine = resample(vec![seen(0, 60, 5.0)], Resolution::HOUR, grid(30));
         assert_eq!(fine, [seen(0, 60, 5.0), seen(30, 60, 5.0)]);
     }
 
@@ -135,7 +145,7 @@ mod tests {
     fn fine_values_average_once_complete_and_again_when_revised() {
         let half = Resolution::from_seconds(1800).unwrap();
         let fine = vec![seen(0, 30, 2.0), seen(30, 60, 4.0), seen(0, 90, 6.0), seen(60, 90, 1.0)];
-        let coarse = resample(fine, half, Resolution::HOUR);
+        let coarse = resample(fine, half, grid(60));
         assert_eq!(coarse, [seen(0, 60, 3.0), seen(0, 90, 5.0)], "the second hour is never complete");
     }
 }

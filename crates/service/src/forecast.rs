@@ -179,19 +179,19 @@ impl Service {
             (None, None) => now,
         };
         if let Some(start) = request.forecast_start {
-            if step.floor(start) != start {
+            if step.floor(start, info.anchor()) != start {
                 return Err(Error::invalid(format!(
                     "forecast_start {start} is not on the series' grid: its periods start every {step}"
                 )));
             }
-            if start > step.ceil(as_of) {
+            if start > step.ceil(as_of, info.anchor()) {
                 return Err(Error::invalid(format!(
                     "forecast_start {start} lies after what is known ({as_of}): ask for a longer horizon instead"
                 )));
             }
             return Ok((as_of, start, None));
         }
-        let start = step.floor(as_of);
+        let start = step.floor(as_of, info.anchor());
         let Some(last) = info.state.last_valid_time else {
             let message = format!("`{}` has no observations yet: import some first", info.series.name);
             return Err(Error::new(ErrorKind::InsufficientData, message));

@@ -35,9 +35,9 @@ impl Queue {
 }
 
 /// Starts the workers; they end when the service is gone.
-pub(crate) fn start_workers(service: &Service, inbox: Inbox) {
+pub(crate) fn start_workers(service: &Service, inbox: &Inbox) {
     for _ in 0..service.config.train.jobs_running_max.max(1) {
-        tokio::spawn(work_off(Arc::downgrade(&service.0), Arc::clone(&inbox)));
+        tokio::spawn(work_off(Arc::downgrade(&service.0), Arc::clone(inbox)));
     }
 }
 

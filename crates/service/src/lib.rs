@@ -101,7 +101,7 @@ impl Service {
         let (jobs, jobs_inbox) = jobs::Queue::new(config.train.jobs_queue_max);
         let inner = Inner { store, config, clock, known_series, loaded_models, answers, issued, jobs };
         let service = Self(Arc::new(inner));
-        jobs::start_workers(&service, jobs_inbox);
+        jobs::start_workers(&service, &jobs_inbox);
         service
     }
 

@@ -132,14 +132,19 @@ impl Service {
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
         let step = info.series.resolution;
+        // The first value of a series settles where its periods begin.
+        let anchor = match info.state.first_valid_time {
+            Some(first) => first,
+            None => new.first().map_or(Time::MIN, |item| item.valid_time),
+        };
         let mut observations = Vec::with_capacity(new.len());
         for (i, item) in new.iter().enumerate() {
             if !item.value.is_finite() {
                 return Err(Error::invalid(format!("observations[{i}].value is not a finite number")));
             }
-            if step.floor(item.valid_time) != item.valid_time {
+            if step.floor(item.valid_time, anchor) != item.valid_time {
                 let message = format!(
-                    "observations[{i}].valid_time {} is not on the grid of `{name}`: its values start every {step}",
+                    "observations[{i}].valid_time {} is not on the grid of `{name}`: its values start every {step} from {anchor}",
                     item.valid_time
                 );
                 return Err(Error::invalid(message));

@@ -36,6 +36,12 @@ pub struct HolidayOn {
 const HOLIDAY_YEARS_MAX: i32 = 30;
 
 impl SeriesInfo {
+    /// An instant of the series' grid: its first valid time.
+    #[must_use]
+    pub fn anchor(&self) -> Time {
+        self.state.first_valid_time.unwrap_or(Time::from_seconds(0))
+    }
+
     /// The version that answers.
     #[must_use]
     pub fn champion(&self) -> Option<&VersionId> {

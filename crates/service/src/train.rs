@@ -243,8 +243,7 @@ fn fit_final(
     end: Time,
     masked: &[(Time, Time)],
 ) -> Result<FittedModel> {
-    let newest = recipe.resolution.floor(end);
-    let origins = features::training_origins(dataset, recipe, newest, newest);
+    let origins = features::training_origins(dataset, recipe, end, end);
     let matrix = features::build(dataset, spec, &origins, recipe.horizon);
     let target = features::target(dataset, &matrix.keys, Time::MAX, masked);
     Ok(learn::learn(recipe, &features::training_set(&matrix, &target))?)
@@ -262,7 +261,7 @@ fn score(
     let span = (days * MICROS_PER_DAY).min(end.micros_since(first) / BACKTEST_SHARE);
     let zone = &dataset.series.time_zone;
     let from = zone.start_of_day(zone.civil(end.plus_micros(-span)).date);
-    let from = recipe.resolution.ceil(from);
+    let from = recipe.resolution.ceil(from, end);
     let mut metrics = BTreeMap::new();
     let families: Vec<Family> =
         BASELINES.into_iter().filter(|&f| f != recipe.family).chain([recipe.family]).collect();

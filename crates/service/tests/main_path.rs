@@ -1,5 +1,7 @@
 //! The main job through the service: write, train, forecast, read back, promote.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 mod common;
 
 use common::{DAY, HOUR, at, fresh, hourly, name, quiet, write};
@@ -224,4 +226,25 @@ async fn one_computation_serves_all_who_ask_at_once() {
     });
     let answers: Vec<_> = futures::future::join_all(asks).await.into_iter().map(Result::unwrap).collect();
     assert!(answers.iter().all(|answer| std::sync::Arc::ptr_eq(answer, &answers[0])), "all share one answer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn periods_may_begin_at_half_past() {
+    let half = 30 * 60 * 1_000_000;
+    let (service, _dir) = fresh(at(60 * DAY + half + 600_000_000)).await;
+    let mut india = hourly(60);
+    for observation in &mut india {
+        observation.valid_time = observation.valid_time.plus_micros(half);
+        observation.available_at = observation.available_at.plus_micros(half);
+    }
+    write(&service, "india", &india).await;
+    service.train(&training("india", "seasonal-naive"), quiet()).await.unwrap();
+    let answer = service.forecast(&ForecastRequest::new(name("india"))).await.unwrap();
+    assert_eq!(answer.forecast.forecast_start, at(60 * DAY + half));
+    assert!((answer.forecast.quality - 1.0).abs() < 1e-9, "the week before is complete");
+    let off = NewObservation { valid_time: at(61 * DAY), available_at: None, value: 1.0 };
+    assert_eq!(
+        service.write_observations(&name("india"), &[off]).await.unwrap_err().kind,
+        ErrorKind::InvalidInput
+    );
 }

@@ -30,7 +30,13 @@ struct Task {
 
 const SPAIN_WEATHER: &str = "temp_barcelona:temperature,temp_bilbao:temperature,temp_madrid:temperature,temp_seville:temperature,temp_valencia:temperature";
 
-const fn authority(name: &'static str, code: &'static str, zone: &'static str, from: &'static str, to: &'static str) -> Task {
+const fn authority(
+    name: &'static str,
+    code: &'static str,
+    zone: &'static str,
+    from: &'static str,
+    to: &'static str,
+) -> Task {
     Task {
         name,
         file: "eia930_54ba_2017_2020.csv.gz",
@@ -56,7 +62,18 @@ const TASKS: &[Task] = &[
         time: "local_time_madrid",
         target: "load_mw",
         official: Some("load_forecast_tso_mw"),
-        arguments: &["--time-zone", "Europe/Madrid", "--ambiguous", "earlier", "--holidays", "ES", "--unit", "MW", "--known-ahead", SPAIN_WEATHER],
+        arguments: &[
+            "--time-zone",
+            "Europe/Madrid",
+            "--ambiguous",
+            "earlier",
+            "--holidays",
+            "ES",
+            "--unit",
+            "MW",
+            "--known-ahead",
+            SPAIN_WEATHER,
+        ],
         from: "2017-01-01",
         to: "2018-01-01",
     },
@@ -69,7 +86,16 @@ const TASKS: &[Task] = &[
         time: "Time",
         target: "Demand",
         official: None,
-        arguments: &["--time-zone", "UTC", "--civil-zone", "Australia/Melbourne", "--holidays", "AU-VIC", "--known-ahead", "Temperature:temperature"],
+        arguments: &[
+            "--time-zone",
+            "UTC",
+            "--civil-zone",
+            "Australia/Melbourne",
+            "--holidays",
+            "AU-VIC",
+            "--known-ahead",
+            "Temperature:temperature",
+        ],
         from: "2013-12-31T13:00:00Z",
         to: "2014-12-31T13:00:00Z",
     },
@@ -80,7 +106,14 @@ const TASKS: &[Task] = &[
         time: "timestamp",
         target: "load_mw",
         official: None,
-        arguments: &["--time-zone", "Asia/Kolkata", "--holidays", "IN", "--known-ahead", "temp_c:temperature"],
+        arguments: &[
+            "--time-zone",
+            "Asia/Kolkata",
+            "--holidays",
+            "IN",
+            "--known-ahead",
+            "temp_c:temperature",
+        ],
         from: "2012-03-01",
         to: "2013-03-01",
     },
@@ -92,7 +125,8 @@ const TASKS: &[Task] = &[
 /// When the data are missing or a backtest fails.
 pub fn run(root: &Path) -> anyhow::Result<Vec<Row>> {
     let data = data_folder(root);
-    let built = Command::new("cargo").current_dir(root).args(["build", "--release", "-p", "forewatt"]).status()?;
+    let built =
+        Command::new("cargo").current_dir(root).args(["build", "--release", "-p", "forewatt"]).status()?;
     anyhow::ensure!(built.success(), "the release build failed");
     let folder = std::env::temp_dir().join(format!("forewatt-dayahead-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
@@ -108,9 +142,15 @@ pub fn run(root: &Path) -> anyhow::Result<Vec<Row>> {
             let forecasts = read_output(&output)?;
             let ours = mape(forecasts.iter().map(|f| (f.actual, f.mean)));
             if official.is_none() {
-                official = task.official.map(|column| official_mape(&text, task, column, &forecasts)).transpose()?;
+                official =
+                    task.official.map(|column| official_mape(&text, task, column, &forecasts)).transpose()?;
             }
-            rows.push(Row { what: format!("{}: {model}", task.name), unit: "MAPE %".to_owned(), ours, peer: official });
+            rows.push(Row {
+                what: format!("{}: {model}", task.name),
+                unit: "MAPE %".to_owned(),
+                ours,
+                peer: official,
+            });
         }
     }
     std::fs::remove_dir_all(&folder)?;
@@ -124,19 +164,34 @@ pub fn data_folder(root: &Path) -> PathBuf {
 }
 
 fn extract(path: &Path, only: Option<&str>) -> anyhow::Result<String> {
-    let file = std::fs::File::open(path).with_context(|| format!("{} (set FOREWATT_BENCH_DATA)", path.display()))?;
+    let file =
+        std::fs::File::open(path).with_context(|| format!("{} (set FOREWATT_BENCH_DATA)", path.display()))?;
     let mut text = String::new();
     flate2::read::GzDecoder::new(file).read_to_string(&mut text)?;
     let Some(only) = only else { return Ok(text) };
     let prefix = format!("{only},");
-    let kept: Vec<&str> = text.lines().enumerate().filter(|(i, line)| *i == 0 || line.starts_with(&prefix)).map(|(_, line)| line).collect();
+    let kept: Vec<&str> = text
+        .lines()
+        .enumerate()
+        .filter(|(i, line)| *i == 0 || line.starts_with(&prefix))
+        .map(|(_, line)| line)
+        .collect();
     Ok(kept.join("\n"))
 }
 
 fn backtest(root: &Path, task: &Task, model: &str, csv: &Path, output: &Path) -> anyhow::Result<()> {
     let mut command = Command::new(root.join("target/release/forewatt"));
     command.arg("backtest").arg("--file").arg(csv).args(["--time", task.time, "--target", task.target]);
-    command.args(task.arguments).args(["--from", task.from, "--to", task.to, "--every", "24h", "--horizon", "24h"]);
+    command.args(task.arguments).args([
+        "--from",
+        task.from,
+        "--to",
+        task.to,
+        "--every",
+        "24h",
+        "--horizon",
+        "24h",
+    ]);
     command.args(["--refit", "28d", "--model", model, "--json", "--output"]).arg(output);
     let result = command.output()?;
     anyhow::ensure!(result.status.success(), "{command:?}: {}", String::from_utf8_lossy(&result.stderr));
@@ -154,7 +209,11 @@ fn read_output(path: &Path) -> anyhow::Result<Vec<Forecast>> {
     let text = std::fs::read_to_string(path)?;
     let parse = |line: &str| {
         let fields: Vec<&str> = line.split(',').collect();
-        Some(Forecast { valid_time: (*fields.get(1)?).to_owned(), actual: fields.get(2)?.parse().ok()?, mean: fields.get(3)?.parse().ok()? })
+        Some(Forecast {
+            valid_time: (*fields.get(1)?).to_owned(),
+            actual: fields.get(2)?.parse().ok()?,
+            mean: fields.get(3)?.parse().ok()?,
+        })
     };
     Ok(text.lines().skip(1).filter_map(parse).collect())
 }
@@ -164,7 +223,9 @@ fn read_output(path: &Path) -> anyhow::Result<Vec<Forecast>> {
 fn official_mape(text: &str, task: &Task, column: &str, scored: &[Forecast]) -> anyhow::Result<f64> {
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().context("an empty file")?.split(',').collect();
-    let at = |name: &str| header.iter().position(|field| *field == name).with_context(|| format!("no column {name}"));
+    let at = |name: &str| {
+        header.iter().position(|field| *field == name).with_context(|| format!("no column {name}"))
+    };
     let (time, official) = (at(task.time)?, at(column)?);
     let mut by_time = HashMap::new();
     for line in lines {
@@ -185,7 +246,9 @@ fn official_mape(text: &str, task: &Task, column: &str, scored: &[Forecast]) -> 
 
 fn mape(pairs: impl Iterator<Item = (f64, f64)>) -> f64 {
     let (mut sum, mut count) = (0.0, 0.0);
-    for (actual, forecast) in pairs.filter(|(actual, forecast)| *actual != 0.0 && actual.is_finite() && forecast.is_finite()) {
+    for (actual, forecast) in
+        pairs.filter(|(actual, forecast)| *actual != 0.0 && actual.is_finite() && forecast.is_finite())
+    {
         sum += ((actual - forecast) / actual).abs();
         count += 1.0;
     }

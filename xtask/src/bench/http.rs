@@ -10,7 +10,8 @@ use super::Row;
 
 const SERVER: &str = "127.0.0.1:18431";
 const BARE: &str = "127.0.0.1:18432";
-const FORECAST: &str = "/v1/series/district.load/forecast?horizon=PT48H&quantiles=0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9";
+const FORECAST: &str =
+    "/v1/series/district.load/forecast?horizon=PT48H&quantiles=0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9";
 const SECONDS: u32 = 10;
 const CONNECTIONS: u32 = 16;
 
@@ -57,7 +58,11 @@ pub fn run(root: &Path) -> anyhow::Result<Vec<Row>> {
     demo.args(["demo", "--listen", SERVER, "--data-dir"]).arg(folder.join("demo"));
     let demo = start(&mut demo, &format!("http://{SERVER}/health/ready"), 180)?;
     let answer = folder.join("answer.json");
-    let fetched = Command::new("curl").args(["-sSf", "-o"]).arg(&answer).arg(format!("http://{SERVER}{FORECAST}")).status()?;
+    let fetched = Command::new("curl")
+        .args(["-sSf", "-o"])
+        .arg(&answer)
+        .arg(format!("http://{SERVER}{FORECAST}"))
+        .status()?;
     anyhow::ensure!(fetched.success(), "the demo does not answer {FORECAST}");
     let mut bare = Command::new(release.join("examples/bare_axum"));
     let bare = start(bare.arg(&answer).arg(BARE), &format!("http://{BARE}/"), 10)?;
@@ -74,10 +79,20 @@ pub fn run(root: &Path) -> anyhow::Result<Vec<Row>> {
 }
 
 fn rows(ceiling: &Load, cached: &Load, uncached: &Load, memory: f64) -> Vec<Row> {
-    let row = |what: &str, unit: &str, ours: f64, peer: Option<f64>| Row { what: what.to_owned(), unit: unit.to_owned(), ours, peer };
+    let row = |what: &str, unit: &str, ours: f64, peer: Option<f64>| Row {
+        what: what.to_owned(),
+        unit: unit.to_owned(),
+        ours,
+        peer,
+    };
     vec![
         row("cached forecast, CPU per request", "us", cached.cpu_micros, Some(ceiling.cpu_micros)),
-        row("cached forecast, requests", "1/s", cached.requests_per_second, Some(ceiling.requests_per_second)),
+        row(
+            "cached forecast, requests",
+            "1/s",
+            cached.requests_per_second,
+            Some(ceiling.requests_per_second),
+        ),
         row("cached forecast, p50", "ms", cached.p50_ms, Some(ceiling.p50_ms)),
         row("cached forecast, p99", "ms", cached.p99_ms, Some(ceiling.p99_ms)),
         row("uncached 48 h x 9 forecast, CPU per request", "us", uncached.cpu_micros, None),
@@ -90,14 +105,19 @@ fn rows(ceiling: &Load, cached: &Load, uncached: &Load, memory: f64) -> Vec<Row>
 
 fn build(root: &Path) -> anyhow::Result<()> {
     for target in [["--bin", "forewatt"], ["--example", "bare_axum"]] {
-        let built = Command::new("cargo").current_dir(root).args(["build", "--release", "-p", "forewatt"]).args(target).status()?;
+        let built = Command::new("cargo")
+            .current_dir(root)
+            .args(["build", "--release", "-p", "forewatt"])
+            .args(target)
+            .status()?;
         anyhow::ensure!(built.success(), "the release build failed");
     }
     Ok(())
 }
 
 fn start(command: &mut Command, probe: &str, seconds: u64) -> anyhow::Result<Server> {
-    let mut server = Server(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("starting a server")?);
+    let mut server =
+        Server(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("starting a server")?);
     let until = Instant::now() + Duration::from_secs(seconds);
     while Instant::now() < until {
         if let Some(status) = server.0.try_wait()? {
@@ -122,7 +142,12 @@ fn load(server: &Server, url: &str, script: Option<&Path>) -> anyhow::Result<Loa
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     anyhow::ensure!(output.status.success() && !text.contains("Non-2xx"), "wrk on {url}: {text}");
     let spent = cpu_micros(server)? - before;
-    let field = |key: &str| text.lines().find_map(|line| line.trim().strip_prefix(key)).map(str::trim).with_context(|| format!("no `{key}` in {text}"));
+    let field = |key: &str| {
+        text.lines()
+            .find_map(|line| line.trim().strip_prefix(key))
+            .map(str::trim)
+            .with_context(|| format!("no `{key}` in {text}"))
+    };
     let total = text.lines().find(|line| line.contains("requests in")).context("no total")?;
     let requests: f64 = total.split_whitespace().next().context("no total")?.parse()?;
     Ok(Load {

@@ -92,7 +92,7 @@ struct FileArgs {
     /// Column of the times
     #[arg(long, value_name = "COLUMN", requires = "file")]
     time: Option<String>,
-    /// IANA zone whose clocks the times were read from, and whose days and holidays count
+    /// IANA zone whose clocks the times were read from
     #[arg(long, value_name = "ZONE", requires = "file")]
     time_zone: Option<Zone>,
     /// Column to forecast
@@ -184,7 +184,7 @@ fn from_file(context: &Context, args: Args, progress: Progress) -> anyhow::Resul
     let (Some(path), Some(target)) = (file.file.clone(), file.target.clone()) else {
         return Err(exit::usage("--file needs --time and --target"));
     };
-    let zone = file.time_zone.clone().unwrap_or_else(Zone::utc);
+    let zone = file.about.civil_zone.clone().or_else(|| file.time_zone.clone()).unwrap_or_else(Zone::utc);
     let columns = FileColumns {
         target: described(&args, &zone)?,
         target_column: target.clone(),

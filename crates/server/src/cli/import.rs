@@ -94,6 +94,9 @@ pub struct About {
     /// What the series measures
     #[arg(long, value_name = "KIND", value_parser = arguments::kind())]
     pub kind: Option<SeriesKind>,
+    /// IANA zone whose days, clocks and holidays shape it [default: --time-zone, else UTC]
+    #[arg(long, value_name = "ZONE")]
+    pub civil_zone: Option<Zone>,
     /// Where it is, in degrees north and east
     #[arg(long, value_name = "LAT,LON", value_parser = arguments::location, allow_hyphen_values = true)]
     pub location: Option<Location>,
@@ -143,7 +146,7 @@ pub fn run(context: &Context, args: &Args) -> anyhow::Result<()> {
     let defaults = SeriesDefaults {
         unit: about.unit.clone().unwrap_or_default(),
         kind: about.kind,
-        time_zone: args.time_zone.clone(),
+        time_zone: about.civil_zone.clone().or_else(|| args.time_zone.clone()),
         location: about.location,
         holiday_region: about.holidays.clone(),
     };

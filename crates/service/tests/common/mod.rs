@@ -1,5 +1,7 @@
 //! A service on a temporary folder with a stopped clock, and data for it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 use std::sync::Arc;
 
 use forewatt_domain::{Location, Observation, Resolution, Series, SeriesKind, SeriesName, Time, Zone};
