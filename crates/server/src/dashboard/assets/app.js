@@ -230,9 +230,10 @@ async function issuedRuns(view, from, until, signal) {
 
 async function replayedRuns({ info, local, step }, until, horizon, signal) {
   const requests = [];
+  const anchor = Date.parse(info.state.first_valid_time); // the series' periods start a whole number of steps from here
   let midnight = local.startOfDay(until - horizon);
   for (let i = 0; i < PAST_DAYS; i++, midnight = local.startOfDay(midnight - 6 * HOUR)) {
-    requests.unshift({ series: info.name, horizon: hours(horizon), forecast_start: iso(Math.floor(midnight / step) * step) });
+    requests.unshift({ series: info.name, horizon: hours(horizon), forecast_start: iso(anchor + Math.floor((midnight - anchor) / step) * step) });
   }
   const { results } = await post("/v1/forecasts:batch", { requests }, signal);
   return results.filter((r) => r.forecast).map((r) => withMs(r.forecast.points));
