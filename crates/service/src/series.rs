@@ -105,7 +105,7 @@ impl Service {
     /// The public holidays of a series' region between two instants, by date in its time zone.
     ///
     /// # Errors
-    /// `NotFound`; `InvalidInput` for a reversed range or one longer than [`HOLIDAY_YEARS_MAX`] years.
+    /// `NotFound`; `InvalidInput` for a reversed range or one longer than `HOLIDAY_YEARS_MAX` years.
     pub async fn holidays(&self, name: &SeriesName, from: Time, to: Time) -> Result<Vec<HolidayOn>> {
         let info = self.series(name).await?;
         let zone = &info.series.time_zone;

@@ -3,17 +3,17 @@
 //! Every tree is grown for one level, but its leaves move all levels, the nearer ones more; leaf values are exact
 //! residual quantiles of rows the tree did not see. The method:
 //!
-//! 1. Features become at most 254 quantile bins and one bin for missing values ([`binning`]).
+//! 1. Features become at most 254 quantile bins and one bin for missing values (`binning`).
 //! 2. Four levels at a time, from a shuffled cycle, each grow one tree leaf by leaf on a random part of the rows and
 //!    of the features. The gradient of the pinball loss takes two values only, so histograms are exact counts and the
-//!    gain is that of a two-class tree ([`grow`]). Four is fixed: the result does not depend on the threads.
+//!    gain is that of a two-class tree (`grow`). Four is fixed: the result does not depend on the threads.
 //! 3. Each leaf takes, for every level, the residual quantile of its out-of-bag rows, times the learning rate, times
-//!    a weight that decays with the distance between the levels ([`leaves`]).
+//!    a weight that decays with the distance between the levels (`leaves`).
 //! 4. Rounds end when the pinball loss of the last forecast starts, held out, has not improved for a while; the best
-//!    number of trees is then grown again from all rows ([`train`]).
+//!    number of trees is then grown again from all rows (`train`).
 //! 5. The held-out rows also say by how much each level must move away from the middle to cover its share
-//!    ([`calibrate`]).
-//! 6. A forecast is the sum of the leaf vectors, sorted (Chernozhukov et al. 2010) ([`predict`]).
+//!    (`calibrate`).
+//! 6. A forecast is the sum of the leaf vectors, sorted (Chernozhukov et al. 2010) (`predict`).
 //!
 //! Friedman (2001, 2002) for stochastic gradient boosting with leaf renewal; Ke et al. (2017) for leaf-wise growth on
 //! histograms; Koenker and Bassett (1978) for the pinball loss.

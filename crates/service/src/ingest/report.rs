@@ -82,7 +82,7 @@ impl Reason {
 pub struct Tally {
     /// How many.
     pub count: u64,
-    /// The first [`LISTED_LINES`] line numbers.
+    /// The first `LISTED_LINES` line numbers.
     pub lines: Vec<u64>,
     /// What the first one looked like.
     pub example: Option<String>,
@@ -117,7 +117,7 @@ pub struct Gaps {
     pub count: u64,
     /// How many steps they miss together.
     pub steps: u64,
-    /// The first [`LISTED_GAPS`] runs: first missing time, first time after it.
+    /// The first `LISTED_GAPS` runs: first missing time, first time after it.
     pub first: Vec<(Time, Time)>,
 }
 
@@ -160,7 +160,7 @@ pub struct LabelGaps {
     pub count: u64,
     /// How many of these runs are nothing but readings the clocks skipped: nothing is missing there.
     pub skipped_by_clocks: u64,
-    /// The first [`LISTED_GAPS`] runs: the labels before and after.
+    /// The first `LISTED_GAPS` runs: the labels before and after.
     pub first: Vec<(String, String)>,
 }
 

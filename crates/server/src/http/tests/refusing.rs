@@ -89,94 +89,91 @@ async fn a_series_without_a_model_says_how_to_get_one() {
     server.get("/v1/series/city.load/quality").await.problem(422);
 }
 
+const OBSERVATIONS: &str = "/v1/series/city.load/observations";
+
+/// Method, path, body, the status it deserves and a part of the words that say why.
+const BAD_BODIES: &[(&str, &str, &str, u16, &str)] = &[
+    ("PUT", "/v1/series/x", "{}", 400, "missing field `kind`"),
+    ("PUT", "/v1/series/x", "{", 400, "is not the JSON expected"),
+    ("PUT", "/v1/series/x", "", 400, "is empty"),
+    (
+        "PUT",
+        "/v1/series/x",
+        r#"{"kind":"x","resolution":"PT7M","time_zone":"Mars/Base","unit":"","location":{"latitude":99,"longitude":0}}"#,
+        400,
+        "Mars/Base",
+    ),
+    (
+        "PUT",
+        "/v1/series/x",
+        r#"{"kind":"load","resolution":"PT1H","time_zone":"UTC","colour":"red"}"#,
+        400,
+        "unknown field `colour`",
+    ),
+    (
+        "PUT",
+        "/v1/series/x",
+        r#"{"kind":"load","resolution":"PT1H","time_zone":"UTC","name":"y"}"#,
+        400,
+        "leave it out",
+    ),
+    (
+        "PUT",
+        "/v1/series/x",
+        r#"{"kind":"load","resolution":"PT1H","time_zone":"UTC","holiday_region":"XX"}"#,
+        400,
+        "XX",
+    ),
+    (
+        "PUT",
+        "/v1/series/city.load",
+        r#"{"kind":"load","resolution":"PT15M","time_zone":"UTC"}"#,
+        409,
+        "resolution",
+    ),
+    ("POST", OBSERVATIONS, "[]", 400, "observations"),
+    ("POST", OBSERVATIONS, "\u{0}\u{1}", 400, "body"),
+    (
+        "POST",
+        OBSERVATIONS,
+        r#"{"observations":[{"valid_time":"2026-01-01T00:30:00Z","value":1}]}"#,
+        400,
+        "observations[0]",
+    ),
+    (
+        "POST",
+        OBSERVATIONS,
+        r#"{"observations":[{"valid_time":"2026-01-01T00:00:00Z","value":NaN}]}"#,
+        400,
+        "observations[0]",
+    ),
+    (
+        "POST",
+        OBSERVATIONS,
+        r#"{"observations":[{"valid_time":"2026-01-01T00:00:00Z","value":1e400}]}"#,
+        400,
+        "observations[0]",
+    ),
+    ("POST", "/v1/series/nowhere/observations", r#"{"observations":[]}"#, 404, "there is no series"),
+    ("POST", "/v1/train", r#"{"series":"city.load","model":"oracle","quantiles":[0.9,0.1]}"#, 400, "oracle"),
+    ("POST", "/v1/train", r#"{"series":"nowhere"}"#, 404, "there is no series"),
+    ("POST", "/v1/train", r#"{"series":"city.load","sed":1}"#, 400, "unknown field `sed`"),
+    (
+        "POST",
+        "/v1/forecasts:batch",
+        r#"{"requests":[{"series":"city.load","horizn":"PT1H"}]}"#,
+        400,
+        "unknown field `horizn`",
+    ),
+    ("POST", "/v1/models/city.load-v1:retire", "{}", 404, ":promote"),
+    ("POST", "/v1/models/city.load-v9:promote", "{}", 404, "city.load-v1"),
+    ("POST", "/v1/models/city.load-v1:promote", r#"{"reason":"x"}"#, 400, "force"),
+];
+
 #[tokio::test]
 async fn bad_bodies() {
     let server = with_champion().await;
-    let observations = "/v1/series/city.load/observations";
-    let table = [
-        ("PUT", "/v1/series/x", "{}", 400, "missing field `kind`"),
-        ("PUT", "/v1/series/x", "{", 400, "is not the JSON expected"),
-        ("PUT", "/v1/series/x", "", 400, "is empty"),
-        (
-            "PUT",
-            "/v1/series/x",
-            r#"{"kind":"x","resolution":"PT7M","time_zone":"Mars/Base","unit":"","location":{"latitude":99,"longitude":0}}"#,
-            400,
-            "Mars/Base",
-        ),
-        (
-            "PUT",
-            "/v1/series/x",
-            r#"{"kind":"load","resolution":"PT1H","time_zone":"UTC","colour":"red"}"#,
-            400,
-            "unknown field `colour`",
-        ),
-        (
-            "PUT",
-            "/v1/series/x",
-            r#"{"kind":"load","resolution":"PT1H","time_zone":"UTC","name":"y"}"#,
-            400,
-            "leave it out",
-        ),
-        (
-            "PUT",
-            "/v1/series/x",
-            r#"{"kind":"load","resolution":"PT1H","time_zone":"UTC","holiday_region":"XX"}"#,
-            400,
-            "XX",
-        ),
-        (
-            "PUT",
-            "/v1/series/city.load",
-            r#"{"kind":"load","resolution":"PT15M","time_zone":"UTC"}"#,
-            409,
-            "resolution",
-        ),
-        ("POST", observations, "[]", 400, "observations"),
-        ("POST", observations, "\u{0}\u{1}", 400, "body"),
-        (
-            "POST",
-            observations,
-            r#"{"observations":[{"valid_time":"2026-01-01T00:30:00Z","value":1}]}"#,
-            400,
-            "observations[0]",
-        ),
-        (
-            "POST",
-            observations,
-            r#"{"observations":[{"valid_time":"2026-01-01T00:00:00Z","value":NaN}]}"#,
-            400,
-            "observations[0]",
-        ),
-        (
-            "POST",
-            observations,
-            r#"{"observations":[{"valid_time":"2026-01-01T00:00:00Z","value":1e400}]}"#,
-            400,
-            "observations[0]",
-        ),
-        ("POST", "/v1/series/nowhere/observations", r#"{"observations":[]}"#, 404, "there is no series"),
-        (
-            "POST",
-            "/v1/train",
-            r#"{"series":"city.load","model":"oracle","quantiles":[0.9,0.1]}"#,
-            400,
-            "oracle",
-        ),
-        ("POST", "/v1/train", r#"{"series":"nowhere"}"#, 404, "there is no series"),
-        ("POST", "/v1/train", r#"{"series":"city.load","sed":1}"#, 400, "unknown field `sed`"),
-        (
-            "POST",
-            "/v1/forecasts:batch",
-            r#"{"requests":[{"series":"city.load","horizn":"PT1H"}]}"#,
-            400,
-            "unknown field `horizn`",
-        ),
-        ("POST", "/v1/models/city.load-v1:retire", "{}", 404, ":promote"),
-        ("POST", "/v1/models/city.load-v9:promote", "{}", 404, "city.load-v1"),
-        ("POST", "/v1/models/city.load-v1:promote", r#"{"reason":"x"}"#, 400, "force"),
-    ];
-    for (method, path, body, status, part) in table {
+    for &(method, path, body, status, part) in BAD_BODIES {
         let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
         let detail = server.send(request.body(body.to_owned().into()).unwrap()).await.problem(status);
         assert!(detail.contains(part), "{method} {path} {body}: {detail}");
