@@ -17,6 +17,9 @@ use night::Night;
 /// With so great a share of targets at zero and none below, zero is a physical floor, as for solar power.
 const ZERO_SHARE: f64 = 0.02;
 
+/// Quantiles that reach this far out on both sides enclose any mean.
+const WIDE: f64 = 0.2;
+
 /// A model of any family.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Model {
@@ -250,7 +253,7 @@ impl FittedModel {
         wanted: &QuantileLevels,
     ) -> Result<Predictions, ModelError> {
         let mut predictions = quantile::at_levels(self.predict(features)?, &self.levels, wanted);
-        self.bound(&mut predictions); // a tail may reach below the floor
+        self.bound(wanted, &mut predictions); // a tail may reach below the floor
         if let Some(night) = self.night {
             let features = features.with_columns(&self.feature_names)?;
             night.apply(&features, &mut predictions);
@@ -258,7 +261,19 @@ impl FittedModel {
         Ok(predictions)
     }
 
-    fn bound(&self, predictions: &mut Predictions) {
+    /// Holds the answers above the floor, and a model's mean inside its own quantiles where they span enough to
+    /// judge it: mean and quantiles are learned apart. The naive's mean is a value of the past and stays.
+    fn bound(&self, levels: &QuantileLevels, predictions: &mut Predictions) {
+        let levels = levels.as_slice();
+        let wide =
+            levels.first().is_some_and(|l| *l <= WIDE) && levels.last().is_some_and(|l| *l >= 1.0 - WIDE);
+        if wide && self.family != Family::SeasonalNaive {
+            for (mean, row) in
+                predictions.mean.iter_mut().zip(predictions.quantiles.chunks_exact(predictions.levels))
+            {
+                *mean = mean.max(row[0]).min(row[row.len() - 1]);
+            }
+        }
         if let Some(floor) = self.floor {
             let values = predictions.mean.iter_mut().chain(&mut predictions.quantiles);
             values.for_each(|value| *value = value.max(floor));
@@ -283,7 +298,7 @@ impl Predict for FittedModel {
         if let Some(calibration) = &self.calibration {
             calibration.apply(&features.keys, &mut predictions);
         }
-        self.bound(&mut predictions);
+        self.bound(&self.levels, &mut predictions);
         if let Some(night) = self.night {
             night.apply(&features, &mut predictions);
         }

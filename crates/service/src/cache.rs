@@ -61,6 +61,8 @@ pub struct Answer {
 pub struct Answers {
     pub(crate) bases: Cache<BaseKey, Arc<Forecast>>,
     pub(crate) answers: Cache<AnswerKey, Arc<Answer>>,
+    pub(crate) hits: metrics::Counter,
+    pub(crate) misses: metrics::Counter,
 }
 
 /// Bytes of a cached value beside its JSON: keys, points and the cache's own books.
@@ -85,6 +87,7 @@ impl Answers {
             })
             .time_to_live(ttl)
             .build();
-        Self { bases, answers }
+        let counter = |result| metrics::counter!("forewatt_cache_requests_total", "result" => result);
+        Self { bases, answers, hits: counter("hit"), misses: counter("miss") }
     }
 }

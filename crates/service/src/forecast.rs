@@ -52,6 +52,14 @@ impl ForecastRequest {
     }
 }
 
+/// A series, the model that answers for it, and the revisions of all data that the answer depends on.
+pub(crate) struct Answering {
+    info: Arc<SeriesInfo>,
+    model: Arc<LoadedModel>,
+    /// Of the target and of every covariate, in the recipe's order.
+    revisions: Vec<u64>,
+}
+
 /// A question with every choice made.
 struct Plan {
     info: Arc<SeriesInfo>,
@@ -76,14 +84,15 @@ impl Service {
     pub async fn forecast(&self, request: &ForecastRequest) -> Result<Arc<Answer>> {
         let plan = self.plan(request).await?;
         if let Some(answer) = self.answers.answers.get(&plan.key).await {
-            metrics::counter!("forewatt_cache_requests_total", "result" => "hit").increment(1);
+            self.answers.hits.increment(1);
             return Ok(answer);
         }
-        metrics::counter!("forewatt_cache_requests_total", "result" => "miss").increment(1);
-        let compute = async {
+        self.answers.misses.increment(1);
+        // On the heap: a hit should not carry the room that a computation needs.
+        let compute = Box::pin(async {
             let base = self.base_forecast(&plan).await?;
             Ok(Arc::new(answer::cut(&base, &plan.levels, plan.key.steps, plan.threshold)?))
-        };
+        });
         let answer = self.answers.answers.try_get_with(plan.key.clone(), compute).await;
         answer.map_err(|error: Arc<Error>| (*error).clone())
     }
@@ -107,33 +116,21 @@ impl Service {
     }
 
     async fn plan(&self, request: &ForecastRequest) -> Result<Plan> {
-        let info = self.series(&request.series).await?;
-        let id =
-            request.version.clone().or_else(|| info.champion().cloned()).ok_or_else(|| no_model(&info))?;
-        let model = self.load_model(&id).await?;
-        if model.version.series != request.series {
-            return Err(Error::invalid(format!(
-                "the version `{id}` forecasts `{}`, not `{}`",
-                model.version.series, request.series
-            )));
-        }
+        let answering = self.answering(&request.series, request.version.as_ref()).await?;
+        let (info, model) = (&answering.info, &answering.model);
         if request.threshold.is_some_and(|t| !t.is_finite()) {
             return Err(Error::invalid("the threshold must be a finite number"));
         }
-        let horizon = self.choose_horizon(request, &model)?;
+        let horizon = self.choose_horizon(request, model)?;
         let levels = match &request.levels {
             Some(levels) => levels.clone(),
             None => QuantileLevels::new(self.config.forecast.levels.clone())?,
         };
-        let (as_of, forecast_start, moved) = self.choose_start(request, &info)?;
-        let mut revisions = vec![info.state.revision];
-        for covariate in &model.version.recipe.covariates {
-            revisions.push(self.series(&covariate.series).await?.state.revision);
-        }
+        let (as_of, forecast_start, moved) = self.choose_start(request, info)?;
         let base = BaseKey {
             series: request.series.clone(),
-            version: id,
-            revisions,
+            version: model.version.id.clone(),
+            revisions: answering.revisions.clone(),
             forecast_start,
             as_of: (request.as_of.is_some() || request.forecast_start.is_some()).then_some(as_of),
             moved: moved.is_some(),
@@ -141,7 +138,42 @@ impl Service {
         let level_bits = levels.as_slice().iter().map(|l| l.to_bits()).collect();
         let threshold_bits = request.threshold.map(f64::to_bits);
         let key = AnswerKey { base, steps: horizon.steps(), levels: level_bits, threshold: threshold_bits };
-        Ok(Plan { info, model, as_of, levels, threshold: request.threshold, moved, key })
+        Ok(Plan {
+            info: Arc::clone(info),
+            model: Arc::clone(model),
+            as_of,
+            levels,
+            threshold: request.threshold,
+            moved,
+            key,
+        })
+    }
+
+    /// Who answers for a series. The champion's is remembered, so that a cached answer costs two look-ups.
+    async fn answering(&self, name: &SeriesName, version: Option<&VersionId>) -> Result<Arc<Answering>> {
+        if version.is_none()
+            && let Some(known) = self.answering.get(name).await
+        {
+            return Ok(known);
+        }
+        let info = self.series(name).await?;
+        let id = version.or_else(|| info.champion()).ok_or_else(|| no_model(&info))?;
+        let model = self.load_model(id).await?;
+        if model.version.series != *name {
+            return Err(Error::invalid(format!(
+                "the version `{id}` forecasts `{}`, not `{name}`",
+                model.version.series
+            )));
+        }
+        let mut revisions = vec![info.state.revision];
+        for covariate in &model.version.recipe.covariates {
+            revisions.push(self.series(&covariate.series).await?.state.revision);
+        }
+        let answering = Arc::new(Answering { info, model, revisions });
+        if version.is_none() {
+            self.answering.insert(name.clone(), Arc::clone(&answering)).await;
+        }
+        Ok(answering)
     }
 
     fn choose_horizon(&self, request: &ForecastRequest, model: &LoadedModel) -> Result<Horizon> {
@@ -245,7 +277,7 @@ impl Service {
             model_version: plan.model.version.id.clone(),
             forecast_start: start,
             issued_at: plan.as_of,
-            data_watermark: predicted.watermark.unwrap_or(start),
+            data_watermark: predicted.watermark,
             quality: predicted.completeness,
             degraded: (!reasons.is_empty()).then(|| reasons.join("; ")),
             levels: recipe.levels.clone(),
@@ -260,7 +292,7 @@ impl Service {
 struct Predicted {
     values: Predictions,
     completeness: f64,
-    watermark: Option<Time>,
+    watermark: Time,
     reasons: Vec<String>,
 }
 
@@ -271,6 +303,13 @@ fn predict(dataset: &Dataset, model: &LoadedModel, start: Time) -> Result<Predic
     let values = model.artifact.model.predict(&matrix)?;
     let step = recipe.resolution.micros();
     let week = QUALITY_DAYS * MICROS_PER_DAY / step;
+    let Some(watermark) = dataset.target.watermark(start) else {
+        let message = format!(
+            "nothing was known of `{}` in the weeks before {start}: ask for a later as_of or forecast_start",
+            recipe.target
+        );
+        return Err(Error::new(ErrorKind::InsufficientData, message));
+    };
     let known = |i: &i64| !dataset.target.value_at(start.plus_micros(-i * step), start).is_nan();
     let completeness = (1..=week).filter(known).count() as f64 / week as f64;
     let ahead = |i: usize| start.plus_micros(i as i64 * step);
@@ -278,7 +317,7 @@ fn predict(dataset: &Dataset, model: &LoadedModel, start: Time) -> Result<Predic
         c.known_ahead && (0..recipe.horizon.steps()).all(|i| c.column.value_at(ahead(i), start).is_nan())
     });
     let reasons = blind.map(|c| format!("no values of `{}` are known ahead", c.series.name)).collect();
-    Ok(Predicted { values, completeness, watermark: dataset.target.watermark(start), reasons })
+    Ok(Predicted { values, completeness, watermark, reasons })
 }
 
 fn no_model(info: &SeriesInfo) -> Error {

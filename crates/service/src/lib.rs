@@ -51,6 +51,8 @@ pub struct Inner {
     clock: Clock,
     /// Series as last read from the store.
     pub(crate) known_series: Cache<SeriesName, Arc<SeriesInfo>>,
+    /// Who answers for a series.
+    pub(crate) answering: Cache<SeriesName, Arc<forecast::Answering>>,
     /// Models by version.
     pub(crate) loaded_models: Cache<VersionId, Arc<models::LoadedModel>>,
     /// Forecasts and encoded answers.
@@ -91,15 +93,17 @@ impl Service {
     /// A service on a store that is open already, with a clock of one's own.
     #[must_use]
     pub fn with_store(store: Backend, config: Config, clock: Clock) -> Self {
-        let known_series = Cache::builder()
-            .max_capacity(config.cache.series_max)
-            .time_to_live(std::time::Duration::from_millis(config.cache.series_ttl_ms))
-            .build();
+        // What is remembered of who answers is made of what is remembered of series: half the bound for each.
+        let half_ttl = std::time::Duration::from_millis(config.cache.series_ttl_ms / 2);
+        let known_series =
+            Cache::builder().max_capacity(config.cache.series_max).time_to_live(half_ttl).build();
+        let answering = Cache::builder().max_capacity(config.cache.series_max).time_to_live(half_ttl).build();
         let loaded_models = Cache::builder().max_capacity(config.cache.models_max).build();
         let answers = cache::Answers::new(&config.cache);
         let issued = issued::Writer::start(store.clone(), config.forecast.issued_queue_max);
         let (jobs, jobs_inbox) = jobs::Queue::new(config.train.jobs_queue_max);
-        let inner = Inner { store, config, clock, known_series, loaded_models, answers, issued, jobs };
+        let inner =
+            Inner { store, config, clock, known_series, answering, loaded_models, answers, issued, jobs };
         let service = Self(Arc::new(inner));
         jobs::start_workers(&service, &jobs_inbox);
         service

@@ -128,6 +128,8 @@ impl Service {
     /// Forgets what is remembered of a series after a write of this process.
     pub(crate) async fn forget_series(&self, name: &SeriesName) {
         self.known_series.invalidate(name).await;
+        // It may be a covariate of any other.
+        self.answering.invalidate_all();
     }
 
     async fn unknown_series(&self, name: &SeriesName) -> Error {

@@ -71,16 +71,16 @@ pub fn run(context: &Context, args: &Args, data_dir_given: bool) -> anyhow::Resu
         // The port first: nobody wants to learn after a minute that it is taken.
         let listener = if args.no_serve { None } else { Some(serve::bind(address).await?) };
         let address = listener.as_ref().and_then(|l| l.local_addr().ok()).unwrap_or(address);
-        let service = serve::open(&context, &data_dir).await?;
+        let opened = serve::open(&context, &data_dir).await?;
         let prepared = tokio::select! {
             biased;
             _ = tokio::signal::ctrl_c() => Err(super::exit::interrupted()),
-            prepared = prepare(&context, &service, address) => prepared,
+            prepared = prepare(&context, &opened.service, address) => prepared,
         };
         match (prepared, listener) {
-            (Ok(story), Some(listener)) => serve::serve(&context, listener, service, story).await,
+            (Ok(story), Some(listener)) => serve::serve(&context, listener, opened, story).await,
             (prepared, _) => {
-                service.close().await;
+                opened.service.close().await;
                 let story = prepared?;
                 if context.out.json { context.out.document(&story) } else { Ok(()) }
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use forewatt_service::Service;
+use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -43,21 +44,30 @@ pub fn run(context: &Context, _args: &Args) -> anyhow::Result<()> {
     let result = runtime.block_on(async {
         // The port first: a second server must not touch the first one's jobs.
         let listener = bind(address).await?;
-        let service = open(context, &context.config().store.data_dir).await?;
-        serve(context, listener, service, serde_json::json!({})).await
+        let opened = open(context, &context.config().store.data_dir).await?;
+        serve(context, listener, opened, serde_json::json!({})).await
     });
     runtime.shutdown_background();
     result
 }
 
+/// A service that will be served, and where its metrics are read.
+pub struct Opened {
+    /// The service.
+    pub service: Service,
+    metrics: PrometheusHandle,
+}
+
 /// Opens the service and marks jobs that a stopped server left behind.
-pub async fn open(context: &Context, data_dir: &Path) -> anyhow::Result<Service> {
+pub async fn open(context: &Context, data_dir: &Path) -> anyhow::Result<Opened> {
+    // The recorder first: the service takes its counters from it once and for all.
+    let metrics = telemetry::start_metrics().context("cannot start metrics")?;
     let service = context.open(data_dir).await?;
     let orphans = service.fail_orphaned_jobs().await?;
     if orphans > 0 {
         tracing::warn!(orphans, "jobs of a server that stopped are marked as failed");
     }
-    Ok(service)
+    Ok(Opened { service, metrics })
 }
 
 /// Takes the port.
@@ -93,10 +103,9 @@ fn cannot_listen(address: SocketAddr, error: &io::Error) -> anyhow::Error {
 pub async fn serve(
     context: &Context,
     listener: TcpListener,
-    service: Service,
+    Opened { service, metrics }: Opened,
     story: Value,
 ) -> anyhow::Result<()> {
-    let metrics = telemetry::start_metrics().context("cannot start metrics")?;
     let address = listener.local_addr().context("the port has no address")?;
     let state = http::AppState::new(service.clone(), metrics, options(&context.config().server));
     let router = http::router(state);
