@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{SeriesName, Time, VersionId};
 
-/// Strictly increasing levels in (0, 1), 1 to [`QuantileLevels::MAX`] of them.
+/// Strictly increasing levels in 0.001 .. 0.999, 1 to [`QuantileLevels::MAX`] of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<f64>", into = "Vec<f64>")]
 pub struct QuantileLevels(Vec<f64>);
@@ -18,8 +18,12 @@ pub enum LevelsError {
         /// How many.
         count: usize,
     },
-    /// A level outside (0, 1) or not a number.
-    #[error("the quantile level {level} does not lie between 0 and 1 (both excluded)")]
+    /// A level outside the range or not a number.
+    #[error(
+        "the quantile level {level} does not lie between {} and {}",
+        QuantileLevels::LOWEST,
+        QuantileLevels::HIGHEST
+    )]
     Range {
         /// Which.
         level: f64,
@@ -41,18 +45,22 @@ pub enum LevelsError {
 }
 
 impl QuantileLevels {
+    /// The lowest level: beyond it no history tells anything.
+    pub const LOWEST: f64 = 0.001;
+    /// The highest level.
+    pub const HIGHEST: f64 = 0.999;
     /// The most levels one forecast may have.
     pub const MAX: usize = 99;
 
     /// Checked levels.
     ///
     /// # Errors
-    /// [`LevelsError`] when there are none or too many, or they do not rise strictly inside (0, 1).
+    /// [`LevelsError`] when there are none or too many, or they do not rise strictly inside [`QuantileLevels::LOWEST`] .. [`QuantileLevels::HIGHEST`].
     pub fn new(levels: Vec<f64>) -> Result<Self, LevelsError> {
         if levels.is_empty() || levels.len() > Self::MAX {
             return Err(LevelsError::Count { count: levels.len() });
         }
-        if let Some(&level) = levels.iter().find(|l| !(**l > 0.0 && **l < 1.0)) {
+        if let Some(&level) = levels.iter().find(|l| !(Self::LOWEST..=Self::HIGHEST).contains(*l)) {
             return Err(LevelsError::Range { level });
         }
         match levels.windows(2).find(|w| w[0] >= w[1]) {
@@ -188,7 +196,9 @@ mod tests {
     #[test]
     fn levels_rise_inside_zero_and_one() {
         assert_eq!(QuantileLevels::parse("0.1, 0.5,0.9").unwrap().as_slice(), [0.1, 0.5, 0.9]);
-        for bad in ["", "0", "1", "0.5,0.5", "0.9,0.1", "nan", "x", "0.1,,0.2", "-0.1", "inf"] {
+        for bad in
+            ["", "0", "1", "0.5,0.5", "0.9,0.1", "nan", "x", "0.1,,0.2", "-0.1", "inf", "1e-320", "0.9999"]
+        {
             assert!(QuantileLevels::parse(bad).is_err(), "{bad}");
         }
         assert!(QuantileLevels::new((1..=100).map(|i| f64::from(i) / 101.0).collect()).is_err());

@@ -96,6 +96,9 @@ pub struct Recipe {
     /// Learn from at most this many days before the cutoff; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training_days: Option<u32>,
+    /// Negative values cannot be (load, solar, wind), unless the history shows them.
+    #[serde(default)]
+    pub non_negative: bool,
     /// The seed of everything random.
     pub seed: u64,
 }
@@ -134,6 +137,7 @@ mod tests {
             levels: QuantileLevels::deciles(),
             origin_every_steps: 24,
             training_days: None,
+            non_negative: false,
             seed: 1,
         };
         assert_eq!(recipe.id().len(), 16);

@@ -112,6 +112,12 @@ impl SeriesKind {
     const ALL: [Self; 7] =
         [Self::Load, Self::Solar, Self::Wind, Self::Price, Self::Temperature, Self::Weather, Self::Other];
 
+    /// Whether values below zero make no sense by nature. A net load has them all the same: the data decide.
+    #[must_use]
+    pub const fn is_non_negative(self) -> bool {
+        matches!(self, Self::Load | Self::Solar | Self::Wind)
+    }
+
     /// The word that names this kind.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -66,7 +66,7 @@ pub fn learn(recipe: &Recipe, data: &TrainingSet) -> Result<FittedModel, ModelEr
     let mut notes = Vec::new();
     let cleaned = clean(data, &mut notes)?;
     let data = cleaned.as_ref().unwrap_or(data);
-    let floor = floor(&data.target);
+    let floor = floor(&data.target, recipe.non_negative);
     let night = floor.and_then(|_| Night::learn(data));
     let days = night.map(|night| data.filter(|i| !night.is_dark(&data.features, i)));
     let data = days.as_ref().unwrap_or(data);
@@ -198,11 +198,11 @@ fn describe(calibration: &Calibration) -> String {
     }
 }
 
-/// Zero, where the target is never below it and often on it.
-fn floor(target: &[f32]) -> Option<f32> {
+/// Zero, where the target is never below it, and by nature cannot be or often is on it.
+fn floor(target: &[f32], non_negative: bool) -> Option<f32> {
     let zeros = target.iter().filter(|value| **value == 0.0).count();
-    let physical =
-        zeros as f64 >= ZERO_SHARE * target.len() as f64 && target.iter().all(|value| *value >= 0.0);
+    let bound = non_negative || zeros as f64 >= ZERO_SHARE * target.len() as f64;
+    let physical = bound && target.iter().all(|value| *value >= 0.0);
     (physical && !target.is_empty()).then_some(0.0)
 }
 
@@ -235,6 +235,12 @@ impl FittedModel {
     #[must_use]
     pub fn coverage(&self) -> &[Coverage] {
         self.calibration.as_ref().map_or(&[], Calibration::coverage)
+    }
+
+    /// No answer lies below it; `None` where answers may be as low as they like.
+    #[must_use]
+    pub fn floor(&self) -> Option<f32> {
+        self.floor
     }
 
     /// The fitted model without calibration.

@@ -11,9 +11,10 @@ use sha2::{Digest, Sha256};
 use crate::cache::Answer;
 use crate::error::{Error, Result};
 
-/// Cuts a forecast to `steps`, gives its quantiles at `levels`, and encodes it.
+/// Cuts a forecast to `steps`, gives its quantiles at `levels` (none below `floor`), and encodes it.
 pub(crate) fn cut(
     base: &Forecast,
+    floor: Option<f64>,
     levels: &QuantileLevels,
     steps: usize,
     threshold: Option<f64>,
@@ -26,7 +27,12 @@ pub(crate) fn cut(
                 point.quantiles.clone()
             } else {
                 let trained = single(&point.quantiles);
-                levels.as_slice().iter().map(|&level| shortest(at_level(&trained, known, level))).collect()
+                let above = |level: f64| floor.map_or(level, |floor| level.max(floor)); // a tail may reach below it
+                levels
+                    .as_slice()
+                    .iter()
+                    .map(|&level| above(shortest(at_level(&trained, known, level))))
+                    .collect()
             };
             ForecastPoint { quantiles, ..point.clone() }
         })

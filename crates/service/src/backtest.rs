@@ -90,6 +90,7 @@ pub fn run(dataset: &Dataset, request: &BacktestRequest, progress: &Progress) ->
         levels: request.levels.clone(),
         origin_every_steps: u32::try_from(every / dataset.step().micros()).unwrap_or(1).max(1),
         training_days: request.training_days,
+        non_negative: dataset.series.kind.is_non_negative(),
         seed: request.seed,
     };
     let spec = FeatureSpec::for_dataset(dataset, horizon);

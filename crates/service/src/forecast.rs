@@ -91,7 +91,8 @@ impl Service {
         // On the heap: a hit should not carry the room that a computation needs.
         let compute = Box::pin(async {
             let base = self.base_forecast(&plan).await?;
-            Ok(Arc::new(answer::cut(&base, &plan.levels, plan.key.steps, plan.threshold)?))
+            let floor = plan.model.artifact.model.floor().map(f64::from);
+            Ok(Arc::new(answer::cut(&base, floor, &plan.levels, plan.key.steps, plan.threshold)?))
         });
         let answer = self.answers.answers.try_get_with(plan.key.clone(), compute).await;
         answer.map_err(|error: Arc<Error>| (*error).clone())
@@ -262,6 +263,13 @@ impl Service {
             quantiles: predicted.values.row(i).iter().map(|&q| answer::shortest(q)).collect(),
         });
         let mut reasons: Vec<String> = plan.moved.iter().cloned().chain(predicted.reasons).collect();
+        if plan.model.version.as_of > plan.as_of {
+            let learned = plan.model.version.as_of;
+            reasons.push(format!(
+                "a replay: the model learned from what was known at {learned}, after {}",
+                plan.as_of
+            ));
+        }
         if predicted.completeness < self.config.forecast.completeness_min {
             reasons.insert(
                 0,

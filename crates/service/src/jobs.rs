@@ -93,7 +93,9 @@ impl Service {
     /// `Unavailable` when the queue is full.
     pub async fn submit(&self, work: Work) -> Result<JobRecord> {
         let Work::Train(request) = &work;
-        self.series(&request.series).await?;
+        // Whatever is wrong with the request is told now, not by a job that fails later.
+        let info = self.series(&request.series).await?;
+        self.recipe(request, &info).await?;
         let payload = serde_json::to_value(request)
             .map_err(|error| Error::internal(format!("encoding the job: {error}")))?;
         let now = self.now();

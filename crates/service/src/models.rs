@@ -46,6 +46,13 @@ pub fn score_table(version: &ModelVersion) -> Vec<ScoreRow> {
     rows
 }
 
+/// An artifact that is missing, damaged or of another format: the version cannot answer.
+fn damaged(id: &VersionId, error: &dyn std::fmt::Display) -> Error {
+    let message =
+        format!("the artifact of `{id}` cannot be used: {error}; restore it from a backup or train again");
+    Error::new(ErrorKind::Corrupt, message)
+}
+
 impl Service {
     /// A version by id.
     ///
@@ -83,10 +90,14 @@ impl Service {
     pub(crate) async fn load_model(&self, id: &VersionId) -> Result<Arc<LoadedModel>> {
         let load = async {
             let version = self.version(id).await?;
-            let bytes = self.store.get_artifact(&version.artifact_sha256).await?;
-            let artifact = artifact::decode(&bytes).map_err(|error| {
-                Error::new(ErrorKind::Corrupt, format!("the artifact of `{id}`: {error}"))
+            let bytes = self.store.get_artifact(&version.artifact_sha256).await;
+            let bytes = bytes.map_err(|error| match error {
+                forewatt_store::Error::NotFound { .. } | forewatt_store::Error::Corrupt { .. } => {
+                    damaged(id, &error)
+                }
+                other => other.into(),
             })?;
+            let artifact = artifact::decode(&bytes).map_err(|error| damaged(id, &error))?;
             Ok(Arc::new(LoadedModel { version, artifact }))
         };
         self.loaded_models.try_get_with(id.clone(), load).await.map_err(|error: Arc<Error>| (*error).clone())

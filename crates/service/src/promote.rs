@@ -1,7 +1,7 @@
 //! Promotion: the champion changes only for a better one, or on somebody's word.
 
 use forewatt_domain::time::MICROS_PER_SECOND;
-use forewatt_domain::{Alias, ModelVersion, Time, VersionId};
+use forewatt_domain::{Alias, ModelVersion, Recipe, Time, VersionId};
 use forewatt_model::backtest::Refit;
 use forewatt_store::VersionStore;
 use jiff::SignedDuration;
@@ -12,6 +12,19 @@ use crate::{Service, blocking};
 
 /// The score that decides: mean pinball loss of the backtest, smaller is better.
 const DECIDING: &str = "pinball";
+
+/// What a candidate cannot answer that the champion can: a better score on less is no reason to lose it.
+fn narrower(candidate: &Recipe, champion: &Recipe) -> Option<&'static str> {
+    let ends = |recipe: &Recipe| {
+        let levels = recipe.levels.as_slice();
+        (levels[0], levels[levels.len() - 1]) // levels are never empty
+    };
+    let ((low, high), (champion_low, champion_high)) = (ends(candidate), ends(champion));
+    if candidate.horizon < champion.horizon {
+        return Some("its horizon is shorter than that");
+    }
+    (low > champion_low || high < champion_high).then_some("its quantile levels reach less far than those")
+}
 
 impl Service {
     /// Makes a version champion if it is better than the present one on the same backtest, or if `force` gives a
@@ -50,8 +63,12 @@ impl Service {
             return Ok((true, "it is the champion already".to_owned()));
         }
         let champion = self.version(&champion).await?;
+        if let Some(narrower) = narrower(&version.recipe, &champion.recipe) {
+            return Ok((false, format!("{narrower} of the champion `{}`", champion.id)));
+        }
         let Some(&score) = version.metrics.get(DECIDING) else {
-            return Ok((false, "it has no backtest to be judged by".to_owned()));
+            let why = version.notes.first().map_or("none was run", String::as_str);
+            return Ok((false, format!("it has no backtest to be judged by ({why})")));
         };
         let champions = self.champion_score(&champion, version).await?;
         let compared =

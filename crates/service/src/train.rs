@@ -145,7 +145,7 @@ impl Service {
         Ok(TrainReport { version, promoted, promotion })
     }
 
-    async fn recipe(&self, request: &TrainRequest, info: &SeriesInfo) -> Result<Recipe> {
+    pub(crate) async fn recipe(&self, request: &TrainRequest, info: &SeriesInfo) -> Result<Recipe> {
         let resolution = info.series.resolution;
         let horizon = parse_duration(request.horizon.as_deref().unwrap_or(&self.config.forecast.horizon))?;
         let horizon = Horizon::from_duration(horizon, resolution)?;
@@ -154,6 +154,20 @@ impl Service {
             None => self.weather_beside(info).await?,
         };
         check_covariates(&request.series, &covariates)?;
+        for covariate in &covariates {
+            self.series(&covariate.series).await?;
+        }
+        let levels = request.quantiles.clone().unwrap_or_else(QuantileLevels::deciles);
+        if !(levels.as_slice()[0] < 0.5 && levels.as_slice()[levels.len() - 1] > 0.5) {
+            return Err(Error::invalid(
+                "a model needs quantile levels on both sides of 0.5, such as 0.1,0.5,0.9: the others are read between them",
+            ));
+        }
+        if request.backtest_days == Some(0) || request.training_days == Some(0) {
+            return Err(Error::invalid(
+                "backtest_days and training_days must be at least 1; leave them out for the default",
+            ));
+        }
         let family = match request.model {
             Some(family) => family,
             None => self.config.train.family.parse()?,
@@ -169,9 +183,10 @@ impl Service {
             covariates,
             resolution,
             horizon,
-            levels: request.quantiles.clone().unwrap_or_else(QuantileLevels::deciles),
+            levels,
             origin_every_steps: origin_every(steps, horizon, resolution, self.config.train.rows_max),
             training_days: request.training_days,
+            non_negative: info.series.kind.is_non_negative(),
             seed: request.seed.unwrap_or(self.config.train.seed),
         })
     }

@@ -75,6 +75,9 @@ pub struct Args {
     /// Step between values, when it should not be detected: PT15M
     #[arg(long, value_name = "DURATION")]
     pub resolution: Option<Resolution>,
+    /// Keep values that differ from the stored ones as corrections known now, instead of rejecting them
+    #[arg(long)]
+    pub revise: bool,
     /// Read only rows whose column holds this word; may be given several times
     #[arg(long, value_name = "COLUMN=WORD", value_parser = row_filter)]
     pub only: Vec<RowFilter>,
@@ -120,6 +123,7 @@ impl Args {
         options.delimiter = self.delimiter;
         options.resolution = self.resolution;
         options.only.clone_from(&self.only);
+        options.revise = self.revise;
         options.available = match (&self.available_at, self.available_after) {
             (Some(column), _) => Availability::Column(column.clone()),
             (None, Some(after)) => Availability::After(after),

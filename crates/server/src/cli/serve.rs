@@ -128,6 +128,8 @@ pub async fn serve(
         ended = server => ended.context("the server failed")?,
         () = out_of_patience => tracing::warn!("some requests did not finish in time"),
     }
+    // What trains now ends with this process: its record must not say it still runs.
+    service.fail_orphaned_jobs().await?;
     service.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use forewatt_domain::{Location, Resolution, Series, SeriesKind, SeriesName, Time, Zone};
+use forewatt_domain::{Location, Observation, Resolution, Series, SeriesKind, SeriesName, Time, Zone};
 use forewatt_store::{ObservationStore, SeriesStore, WriteOutcome};
 use tokio::sync::mpsc;
 
@@ -61,7 +61,7 @@ pub async fn import<S>(
 where
     S: SeriesStore + ObservationStore + Sync,
 {
-    let existing = existing(store, &options).await?;
+    let (existing, anchors) = existing(store, &options).await?;
     settle_resolution(&mut options, &existing)?;
     let total = source.byte_len();
     let (send, mut receive) = mpsc::channel(WAITING_MAX);
@@ -74,9 +74,11 @@ where
         dry_run,
         now,
         existing,
+        anchors,
         notes: Vec::new(),
         written: HashMap::new(),
     };
+    writer.note_ignored_defaults();
     while let Some(message) = receive.recv().await {
         match message {
             Message::Bytes(bytes) => progress((bytes / PASSES).min(total), total),
@@ -90,18 +92,19 @@ where
     Ok(report)
 }
 
-/// The series that exist, by name.
+/// The series that exist, by name, and the first valid time of those that hold values.
 async fn existing<S: SeriesStore>(
     store: &S,
     options: &ImportOptions,
-) -> Result<HashMap<SeriesName, Series>, ImportError> {
-    let mut found = HashMap::new();
+) -> Result<(HashMap<SeriesName, Series>, HashMap<SeriesName, Time>), ImportError> {
+    let (mut found, mut anchors) = (HashMap::new(), HashMap::new());
     for column in &options.columns {
-        if let Some((series, _)) = store.get_series(&column.series).await? {
+        if let Some((series, state)) = store.get_series(&column.series).await? {
+            anchors.extend(state.first_valid_time.map(|first| (column.series.clone(), first)));
             found.insert(column.series.clone(), series);
         }
     }
-    Ok(found)
+    Ok((found, anchors))
 }
 
 /// A series that exists sets the step.
@@ -192,6 +195,8 @@ struct Writer<'a, S> {
     dry_run: bool,
     now: Time,
     existing: HashMap<SeriesName, Series>,
+    /// An instant on the grid of each series that holds values.
+    anchors: HashMap<SeriesName, Time>,
     notes: Vec<String>,
     written: HashMap<SeriesName, Written>,
 }
@@ -200,12 +205,77 @@ impl<S: SeriesStore + ObservationStore + Sync> Writer<'_, S> {
     async fn write(&mut self, batches: Vec<Batch>, resolution: Resolution) -> Result<(), ImportError> {
         for batch in batches {
             self.create(&batch.series, resolution).await?;
-            if !self.dry_run {
-                let outcome = self.store.write_observations(&batch.series, &batch.observations).await?;
+            self.check_phase(&batch, resolution)?;
+            if self.dry_run {
+                continue;
+            }
+            let outcome = self.store.write_observations(&batch.series, &batch.observations).await?;
+            if self.options.revise && outcome.conflict_count > 0 {
+                self.revise(&batch).await?;
+            } else {
                 self.count(&batch, &outcome);
             }
         }
         Ok(())
+    }
+
+    /// A file whose periods begin at other minutes than the series' must not mix two grids in it.
+    fn check_phase(&self, batch: &Batch, resolution: Resolution) -> Result<(), ImportError> {
+        let (Some(first), Some(anchor)) = (batch.observations.first(), self.anchors.get(&batch.series))
+        else {
+            return Ok(());
+        };
+        if first.valid_time.micros_since(*anchor) % resolution.micros() == 0 {
+            return Ok(());
+        }
+        Err(ImportError::Resolution {
+            problem: format!(
+                "fits, but not its phase: a period of the file begins at {}, those of `{}` lie whole {resolution} from {anchor}",
+                first.valid_time, batch.series
+            ),
+            mend: "import into a series of another name".to_owned(),
+        })
+    }
+
+    /// Writes the values that differ from what is stored as corrections that become known now.
+    async fn revise(&mut self, batch: &Batch) -> Result<(), ImportError> {
+        for from in (0..batch.observations.len()).step_by(WriteOutcome::MAX_CONFLICTS) {
+            let to = (from + WriteOutcome::MAX_CONFLICTS).min(batch.observations.len());
+            let part = Batch {
+                series: batch.series.clone(),
+                observations: batch.observations[from..to].to_vec(),
+                lines: batch.lines[from..to].to_vec(),
+            };
+            let mut outcome = self.store.write_observations(&part.series, &part.observations).await?;
+            let corrected = outcome
+                .conflicts
+                .iter()
+                .map(|&i| Observation { available_at: self.now, ..part.observations[i] });
+            let corrected: Vec<Observation> = corrected.collect();
+            let revised = self.store.write_observations(&part.series, &corrected).await?;
+            outcome.stored += revised.stored;
+            outcome.unchanged += revised.unchanged;
+            outcome.conflicts = revised.conflicts.iter().map(|&i| outcome.conflicts[i]).collect();
+            outcome.conflict_count = revised.conflict_count;
+            self.count(&part, &outcome);
+        }
+        Ok(())
+    }
+
+    /// What is told about a series that exists already is not applied, and that is said.
+    fn note_ignored_defaults(&mut self) {
+        let told = self.defaults;
+        for (name, series) in &self.existing {
+            let differs = (!told.unit.is_empty() && told.unit != series.unit)
+                || told.kind.is_some_and(|kind| kind != series.kind)
+                || (told.location.is_some() && told.location != series.location)
+                || (told.holiday_region.is_some() && told.holiday_region != series.holiday_region);
+            if differs {
+                self.notes.push(format!(
+                    "`{name}` exists and keeps its description: change unit, kind, location or holidays with `forewatt series set {name}`"
+                ));
+            }
+        }
     }
 
     /// Creates the series when its first values arrive, so a file of rubbish leaves no empty series behind.

@@ -119,6 +119,9 @@ pub struct ImportOptions {
     pub delimiter: Option<u8>,
     /// The most frequent distance between neighbouring times when `None`.
     pub resolution: Option<Resolution>,
+    /// A value that differs from the stored one of the same availability is kept as a correction known now; else it
+    /// is rejected.
+    pub revise: bool,
     /// Only rows that match all of these are read.
     pub only: Vec<RowFilter>,
     /// Bounds.
@@ -140,6 +143,7 @@ impl ImportOptions {
             decimal: None,
             delimiter: None,
             resolution: None,
+            revise: false,
             only: Vec::new(),
             limits: Limits::default(),
         }
