@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use forewatt_domain::{Covariate, Observation, Resolution, Series, SeriesName, Time, TimeGrid};
 use forewatt_model::dataset::{Column, CovariateColumn, Dataset};
+use forewatt_model::features;
 use forewatt_store::{ObservationRange, ObservationStore};
 
 use crate::Service;
@@ -37,19 +38,25 @@ impl Service {
         view: View,
     ) -> Result<Dataset> {
         let grid = TimeGrid::covering(from, to, target.resolution);
-        let target_column = self.load_column(target, grid, view).await?;
+        let target_column = self.load_column(target, grid, from, view).await?;
+        let covariates_from = match view {
+            View::Revisions { .. } => from,
+            View::Known { forecast_start, .. } => {
+                from.max(forecast_start - features::covariate_history_needed())
+            }
+        };
         let mut columns = Vec::with_capacity(covariates.len());
         for covariate in covariates {
             let series = self.series(&covariate.series).await?.series.clone();
-            let column = self.load_column(&series, grid, view).await?;
+            let column = self.load_column(&series, grid, covariates_from, view).await?;
             columns.push(CovariateColumn { series, known_ahead: covariate.known_ahead, column });
         }
         Ok(Dataset { series: target.clone(), target: target_column, covariates: columns })
     }
 
-    async fn load_column(&self, series: &Series, grid: TimeGrid, view: View) -> Result<Column> {
-        // A coarser series' value that covers the first slot may start before it.
-        let from = grid.start.plus_micros(-series.resolution.micros());
+    async fn load_column(&self, series: &Series, grid: TimeGrid, from: Time, view: View) -> Result<Column> {
+        // A coarser series' value that covers the first instant may start before it.
+        let from = from.plus_micros(-series.resolution.micros());
         let range = ObservationRange { series: series.name.clone(), from, to: grid.end() };
         let mut observations = match view {
             View::Revisions { .. } => self.store.read_revisions(&range).await?,

@@ -192,7 +192,7 @@ fn backtest(root: &Path, task: &Task, model: &str, csv: &Path, output: &Path) ->
         "--horizon",
         "24h",
     ]);
-    command.args(["--refit", "28d", "--model", model, "--json", "--output"]).arg(output);
+    command.args(["--refit", "28d", "--kind", "load", "--model", model, "--json", "--output"]).arg(output);
     let result = command.output()?;
     anyhow::ensure!(result.status.success(), "{command:?}: {}", String::from_utf8_lossy(&result.stderr));
     Ok(())

@@ -151,6 +151,10 @@ proptest! {
         let from = case.origin - history_needed(&spec, horizon);
         prop_assert!(from > case.start, "the case must have more history than needed");
         prop_assert_eq!(bits(&case.build(Time::MIN)), bits(&case.build(from)));
+        let mut shorter = case.clone();
+        let covariates_from = case.origin - covariate_history_needed();
+        shorter.columns[1..].iter_mut().for_each(|column| column.retain(|o| o.valid_time >= covariates_from));
+        prop_assert_eq!(bits(&case.build(Time::MIN)), bits(&shorter.build(from)));
     }
 
     #[test]

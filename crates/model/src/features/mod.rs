@@ -40,7 +40,9 @@ use crate::matrix::{FeatureMatrix, RowKey};
 
 pub(crate) use rows::{first_known, lattice};
 pub use rows::{target, training_begin, training_origins, training_set};
-pub use spec::{CovariateSpec, DAY_LAGS_MAX, FeatureSpec, WEEK_LAGS_MAX, history_needed};
+pub use spec::{
+    CovariateSpec, DAY_LAGS_MAX, FeatureSpec, WEEK_LAGS_MAX, covariate_history_needed, history_needed,
+};
 
 use calendar::{Day, Days};
 use civil::{Local, LocalTime};

@@ -127,3 +127,13 @@ pub fn history_needed(spec: &FeatureSpec, _horizon: Horizon) -> SignedDuration {
     // Two spare days: a change of clocks, a skipped day, and the neighbours of a lag.
     SignedDuration::from_hours(24 * i64::try_from(weeks.max(days) + 2).unwrap_or(0))
 }
+
+/// Days of a covariate before the origin that [`super::build`] may read: its means and neighbours reach nine days
+/// back, its weekly lag eight, and a change of clocks a little further.
+const COVARIATE_DAYS: i64 = 11;
+
+/// How far before an origin covariates must reach; see [`history_needed`] for the target.
+#[must_use]
+pub fn covariate_history_needed() -> SignedDuration {
+    SignedDuration::from_hours(24 * COVARIATE_DAYS)
+}
