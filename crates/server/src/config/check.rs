@@ -18,7 +18,10 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     if let Err(reason) = listen(&config.server.listen) {
         text("server.listen", Err(reason));
     }
-    text("forecast.horizon", parse_duration(&config.forecast.horizon).map(drop).map_err(|e| e.to_string()));
+    let horizon = parse_duration(&config.forecast.horizon).map_err(|e| e.to_string());
+    let positive = horizon
+        .and_then(|h| if h.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(()) });
+    text("forecast.horizon", positive);
     let levels = QuantileLevels::new(config.forecast.levels.clone());
     text("forecast.levels", levels.map(drop).map_err(|e| e.to_string()));
     let now = config.forecast.fixed_now.trim();

@@ -4,25 +4,8 @@ use forewatt_domain::Zone;
 
 use super::error::ImportError;
 use super::numbers::is_missing;
-use super::rows::shown;
+use super::seen::Seen;
 use super::times::{EpochUnit, Part, Raw, TimeFormat, TimeOrder, parse_raw};
-
-/// A count with the first line that shows it.
-#[derive(Debug, Clone, Default)]
-struct Seen {
-    count: u64,
-    line: u64,
-    example: String,
-}
-
-impl Seen {
-    fn add(&mut self, line: u64, text: &[u8]) {
-        if self.count == 0 {
-            (self.line, self.example) = (line, shown(text));
-        }
-        self.count += 1;
-    }
-}
 
 /// Collected over a whole column.
 #[derive(Debug, Clone, Default)]

@@ -17,6 +17,7 @@ mod parse;
 mod place;
 mod report;
 mod rows;
+mod seen;
 mod slots;
 mod source;
 mod survey;

@@ -3,7 +3,7 @@
 use super::error::ImportError;
 use super::options::Decimal;
 use super::report::Reason;
-use super::rows::shown;
+use super::seen::Seen;
 
 /// Values larger than this are absurd in any energy unit.
 pub(super) const MAX_ABS: f64 = 1e15;
@@ -86,23 +86,6 @@ fn plain_digits(text: &[u8], decimal: Decimal, out: &mut [u8; 64]) -> Option<usi
         push(byte)?;
     }
     (!grouped || fraction || run == 3).then_some(length)
-}
-
-/// A count with one line that shows it.
-#[derive(Debug, Clone, Default)]
-struct Seen {
-    count: u64,
-    line: u64,
-    example: String,
-}
-
-impl Seen {
-    fn add(&mut self, line: u64, text: &[u8]) {
-        if self.count == 0 {
-            (self.line, self.example) = (line, shown(text));
-        }
-        self.count += 1;
-    }
 }
 
 /// What a file's numbers say about their notation.
