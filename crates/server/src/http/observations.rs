@@ -60,7 +60,7 @@ pub async fn read(State(app): State<AppState>, SeriesPath(series): SeriesPath, p
     reply::json(&Page { page, next })
 }
 /// The parameters of a CSV body; a JSON body takes none.
-const CSV_PARAMETERS: [&str; 11] = [
+const CSV_PARAMETERS: [&str; 12] = [
     "time",
     "value",
     "time_zone",
@@ -72,6 +72,7 @@ const CSV_PARAMETERS: [&str; 11] = [
     "decimal",
     "delimiter",
     "dry_run",
+    "revise",
 ];
 
 /// Stores observations from JSON or CSV. Acknowledged means durable; the same again changes nothing.
@@ -93,6 +94,7 @@ const CSV_PARAMETERS: [&str; 11] = [
         ("decimal" = Option<String>, Query, description = "CSV: `point` or `comma`."),
         ("delimiter" = Option<String>, Query, description = "CSV: the character between fields, or `tab`."),
         ("dry_run" = Option<bool>, Query, description = "CSV: read and report, store nothing."),
+        ("revise" = Option<bool>, Query, description = "CSV: keep values that differ from the stored ones as corrections known now."),
     ),
     request_body(
         content((ObservationsBody = "application/json"), (String = "text/csv")),
@@ -233,6 +235,7 @@ fn csv_options(
     options.decimal = params.parsed("decimal", |text| word(text, "point or comma"));
     options.delimiter = params.parsed("delimiter", delimiter);
     let dry_run = params.parsed("dry_run", |text| word(text, "true or false"));
+    options.revise = params.parsed("revise", |text| word(text, "true or false")).unwrap_or(false);
     options.limits.max_bytes = body_max_bytes as u64;
     params.finish()?;
     Ok((options, dry_run.unwrap_or(false)))

@@ -9,7 +9,9 @@ use serde::Serialize;
 use super::inspect::Detected;
 
 /// How many line numbers, gaps or hours are listed one by one; all are counted.
-pub const LISTED_LINES: usize = 20;
+pub const LISTED_LINES: usize = 1_000;
+/// How many runs of lines a rendered tally shows.
+const SHOWN_RUNS: usize = 30;
 /// How many gaps and repeated hours are listed one by one.
 pub const LISTED_GAPS: usize = 50;
 
@@ -71,7 +73,7 @@ impl Reason {
             Self::Absurd => "a value beyond 1e15",
             Self::ConflictingDuplicate => "the time came before with another value; the first one counts",
             Self::ConflictsWithStored => {
-                "another value is stored for this time and availability; it stays (--available-at or --available-after make it a revision)"
+                "another value is stored for this time and availability; it stays (--revise keeps the new one as a correction known now; --available-at and --available-after say when it became known)"
             }
         }
     }
@@ -100,14 +102,27 @@ impl Tally {
         }
     }
 
-    /// `3 (lines 5, 9, 12; 5: "abc")`.
+    /// `5 (lines 5, 9-11, 20; first: "abc")`.
     fn text(&self) -> String {
-        let lines: Vec<String> = self.lines.iter().map(u64::to_string).collect();
-        let more = if self.count > self.lines.len() as u64 { ", ..." } else { "" };
+        let runs = runs(&self.lines);
+        let cut = runs.len() > SHOWN_RUNS || self.count > self.lines.len() as u64;
+        let more = if cut { ", ..." } else { "" };
+        let lines: Vec<String> = runs.into_iter().take(SHOWN_RUNS).collect();
         let plural = if self.lines.len() > 1 { "lines" } else { "line" };
         let example = self.example.as_ref().map_or(String::new(), |e| format!("; first: {e}"));
         format!("{} ({plural} {}{more}{example})", self.count, lines.join(", "))
     }
+}
+
+/// Neighbouring lines together: `9-11`.
+fn runs(lines: &[u64]) -> Vec<String> {
+    let together = lines.chunk_by(|a, b| *b == a + 1);
+    together
+        .map(|run| match (run, run.len()) {
+            ([only], _) => only.to_string(),
+            (_, length) => format!("{}-{}", run[0], run[length - 1]),
+        })
+        .collect()
 }
 
 /// Runs of missing steps.
@@ -304,5 +319,19 @@ fn push_series_lines(out: &mut Vec<String>, series: &SeriesReport, several: bool
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.lines().join("\n"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbouring_lines_are_named_together() {
+        let mut tally = Tally::default();
+        [5, 9, 10, 11, 20].into_iter().for_each(|line| tally.add(line, || format!("on {line}")));
+        assert_eq!(tally.text(), "5 (lines 5, 9-11, 20; first: on 5)");
+        (0..200).for_each(|i| tally.add(100 + 2 * i, String::new));
+        assert!(tally.text().contains("..."), "{}", tally.text());
     }
 }
