@@ -84,6 +84,14 @@ impl House {
     }
 }
 
+impl House {
+    /// A quick training of the imported load.
+    fn train(&self) -> Value {
+        let line = "train city.load --model linear --horizon 24h --backtest-days 7 --json";
+        self.json(&line.split(' ').collect::<Vec<_>>())
+    }
+}
+
 fn texts(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (text(&output.stdout), text(&output.stderr))
@@ -99,17 +107,7 @@ fn from_a_file_to_a_forecast() {
     assert!(house.good(&["series", "show", "city.load"]).contains("PT1H"));
     assert!(house.json(&["series", "check", "city.load", "--json"])["score"].as_f64().unwrap() > 0.5);
 
-    let trained = house.json(&[
-        "train",
-        "city.load",
-        "--model",
-        "linear",
-        "--horizon",
-        "24h",
-        "--backtest-days",
-        "7",
-        "--json",
-    ]);
+    let trained = house.train();
     assert_eq!(trained["promoted"], true, "{trained}");
     let id = trained["version"]["id"].as_str().unwrap();
     assert!(house.good(&["models", "list"]).contains(id));
@@ -266,17 +264,7 @@ fn the_command_line_and_the_api_give_the_same_answer() {
     use std::io::BufRead as _;
     let house = House::new();
     house.import();
-    house.json(&[
-        "train",
-        "city.load",
-        "--model",
-        "linear",
-        "--horizon",
-        "24h",
-        "--backtest-days",
-        "7",
-        "--json",
-    ]);
+    house.train();
     let by_command: Value =
         house.json(&["forecast", "city.load", "--horizon", "12h", "--quantiles", "0.05,0.5,0.95", "--json"]);
     let mut server = house.command(&["serve", "--listen", "127.0.0.1:0", "--json"]);
