@@ -21,8 +21,16 @@ pub enum Family {
     Linear,
     /// Gradient-boosted trees with all quantile levels in one forest.
     Gbdt,
+    /// For every hour of the day ahead LASSOs on the whole course of the days before.
+    Lear,
+    /// Small neural networks from the days before to the whole day ahead.
+    Mlp,
+    /// Gaussian processes over whole days.
+    Gp,
     /// A weighted mixture of the others.
     Ensemble,
+    /// The mixture of those that do best on the last part of the history.
+    Auto,
 }
 
 /// The text names no family.
@@ -35,11 +43,32 @@ pub struct UnknownFamily {
 
 impl Family {
     /// The words that name the families, in the order of [`Family::ALL`].
-    pub const NAMES: [&'static str; 5] =
-        ["seasonal-naive", "seasonal-empirical", "linear", "gbdt", "ensemble"];
+    pub const NAMES: [&'static str; 9] =
+        ["seasonal-naive", "seasonal-empirical", "linear", "gbdt", "lear", "mlp", "gp", "ensemble", "auto"];
     /// Every family, simplest first.
-    pub const ALL: [Self; 5] =
-        [Self::SeasonalNaive, Self::SeasonalEmpirical, Self::Linear, Self::Gbdt, Self::Ensemble];
+    pub const ALL: [Self; 9] = [
+        Self::SeasonalNaive,
+        Self::SeasonalEmpirical,
+        Self::Linear,
+        Self::Gbdt,
+        Self::Lear,
+        Self::Mlp,
+        Self::Gp,
+        Self::Ensemble,
+        Self::Auto,
+    ];
+
+    /// Whether it learns whole days and nothing else, and so asks for forecast starts whole days apart.
+    #[must_use]
+    pub const fn needs_whole_days(self) -> bool {
+        matches!(self, Self::Lear | Self::Mlp | Self::Gp)
+    }
+
+    /// Whether it learns whole days where forecast starts lie whole days apart.
+    #[must_use]
+    pub const fn prefers_whole_days(self) -> bool {
+        self.needs_whole_days() || matches!(self, Self::Ensemble | Self::Auto)
+    }
 
     /// The word that names this family.
     #[must_use]

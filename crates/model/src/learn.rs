@@ -1,24 +1,20 @@
 //! Learning by recipe: fit, calibrate on held-out later forecasts, fit again on everything.
 
+pub(crate) mod bounds;
 mod night;
 
 use forewatt_domain::{Family, QuantileLevels, Recipe};
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::{Calibration, Coverage, Held};
+use crate::days::{self, DayModel};
 use crate::ensemble::{self, Ensemble, EnsembleModel, Weights};
 use crate::groups::split_late;
 use crate::matrix::{FeatureMatrix, TrainingSet};
 use crate::member::{Member, Purpose};
 use crate::predict::{ModelError, Predict, Predictions};
 use crate::quantile;
-use night::Night;
-
-/// With so great a share of targets at zero and none below, zero is a physical floor, as for solar power.
-const ZERO_SHARE: f64 = 0.02;
-
-/// Quantiles that reach this far out on both sides enclose any mean.
-const WIDE: f64 = 0.2;
+use bounds::Bounds;
 
 /// A model of any family.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +23,8 @@ pub enum Model {
     Single(Member),
     /// A mixture of several.
     Ensemble(EnsembleModel),
+    /// A mixture that answers whole days.
+    Days(Box<DayModel>),
 }
 
 impl Predict for Model {
@@ -34,6 +32,7 @@ impl Predict for Model {
         match self {
             Self::Single(member) => member.predict(features),
             Self::Ensemble(mixture) => mixture.predict(features),
+            Self::Days(model) => model.predict(features),
         }
     }
 }
@@ -46,10 +45,7 @@ pub struct FittedModel {
     feature_names: Vec<String>,
     model: Model,
     calibration: Option<Calibration>,
-    /// No answer lies below it.
-    floor: Option<f32>,
-    /// When the answer is zero because the sun is down.
-    night: Option<Night>,
+    bounds: Bounds,
     notes: Vec<String>,
 }
 
@@ -66,9 +62,13 @@ pub fn learn(recipe: &Recipe, data: &TrainingSet) -> Result<FittedModel, ModelEr
     let mut notes = Vec::new();
     let cleaned = clean(data, &mut notes)?;
     let data = cleaned.as_ref().unwrap_or(data);
-    let floor = floor(&data.target, recipe.non_negative);
-    let night = floor.and_then(|_| Night::learn(data));
-    let days = night.map(|night| data.filter(|i| !night.is_dark(&data.features, i)));
+    let bounds = Bounds::learn(data, recipe);
+    if recipe.family.needs_whole_days()
+        || (recipe.family.prefers_whole_days() && days::model::teaches_days(&data.features))
+    {
+        return learn_days(recipe, data, bounds, notes);
+    }
+    let days = bounds.days(data);
     let data = days.as_ref().unwrap_or(data);
     let split = split_late(
         &data.features.keys,
@@ -91,6 +91,7 @@ pub fn learn(recipe: &Recipe, data: &TrainingSet) -> Result<FittedModel, ModelEr
     match &model {
         Model::Single(member) => notes.extend(member.describe()),
         Model::Ensemble(mixture) => notes.extend(mixture.describe()),
+        Model::Days(_) => {}
     }
     notes.extend(calibration.as_ref().map(describe));
     Ok(FittedModel {
@@ -99,8 +100,26 @@ pub fn learn(recipe: &Recipe, data: &TrainingSet) -> Result<FittedModel, ModelEr
         feature_names: data.features.names.clone(),
         model,
         calibration,
-        floor,
-        night,
+        bounds,
+        notes,
+    })
+}
+
+/// A mixture of whole days: it learns its quantiles from its own past errors and needs no further calibration.
+fn learn_days(
+    recipe: &Recipe,
+    data: &TrainingSet,
+    bounds: Bounds,
+    mut notes: Vec<String>,
+) -> Result<FittedModel, ModelError> {
+    let model = DayModel::fit(recipe, data.clone(), &mut notes)?;
+    Ok(FittedModel {
+        family: recipe.family,
+        levels: recipe.levels.clone(),
+        feature_names: data.features.names.clone(),
+        model: Model::Days(Box::new(model)),
+        calibration: None,
+        bounds,
         notes,
     })
 }
@@ -135,7 +154,7 @@ struct Trial {
 impl Trial {
     fn new(recipe: &Recipe, early: &TrainingSet, late: TrainingSet) -> Result<Self, ModelError> {
         let levels = &recipe.levels;
-        if recipe.family != Family::Ensemble {
+        if !mixes(recipe.family) {
             let member = Member::fit(recipe.family, recipe.seed, early, levels, Purpose::Trial)?;
             let predictions = member.predict(&late.features)?;
             return Ok(Self { late, predictions, mixture: None });
@@ -158,6 +177,11 @@ impl Trial {
     }
 }
 
+/// Whether a family is a mixture of members.
+fn mixes(family: Family) -> bool {
+    matches!(family, Family::Ensemble | Family::Auto)
+}
+
 fn mixture(recipe: &Recipe) -> Ensemble {
     Ensemble { seed: recipe.seed, ..Ensemble::default() }
 }
@@ -168,7 +192,7 @@ fn fit(
     trial: Option<&Trial>,
     notes: &mut Vec<String>,
 ) -> Result<Model, ModelError> {
-    if recipe.family != Family::Ensemble {
+    if !mixes(recipe.family) {
         let member = Member::fit(recipe.family, recipe.seed, data, &recipe.levels, Purpose::Use);
         return member.map(Model::Single);
     }
@@ -196,14 +220,6 @@ fn describe(calibration: &Calibration) -> String {
         ),
         _ => format!("calibration of strength {}", calibration.strength()),
     }
-}
-
-/// Zero, where the target is never below it, and by nature cannot be or often is on it.
-fn floor(target: &[f32], non_negative: bool) -> Option<f32> {
-    let zeros = target.iter().filter(|value| **value == 0.0).count();
-    let bound = non_negative || zeros as f64 >= ZERO_SHARE * target.len() as f64;
-    let physical = bound && target.iter().all(|value| *value >= 0.0);
-    (physical && !target.is_empty()).then_some(0.0)
 }
 
 impl FittedModel {
@@ -240,7 +256,7 @@ impl FittedModel {
     /// No answer lies below it; `None` where answers may be as low as they like.
     #[must_use]
     pub fn floor(&self) -> Option<f32> {
-        self.floor
+        self.bounds.floor()
     }
 
     /// The fitted model without calibration.
@@ -259,31 +275,9 @@ impl FittedModel {
         wanted: &QuantileLevels,
     ) -> Result<Predictions, ModelError> {
         let mut predictions = quantile::at_levels(self.predict(features)?, &self.levels, wanted);
-        self.bound(wanted, &mut predictions); // a tail may reach below the floor
-        if let Some(night) = self.night {
-            let features = features.with_columns(&self.feature_names)?;
-            night.apply(&features, &mut predictions);
-        }
+        let features = features.with_columns(&self.feature_names)?;
+        self.bounds.apply(&features, wanted, &mut predictions); // a tail may reach below the floor
         Ok(predictions)
-    }
-
-    /// Holds the answers above the floor, and a model's mean inside its own quantiles where they span enough to
-    /// judge it: mean and quantiles are learned apart. The naive's mean is a value of the past and stays.
-    fn bound(&self, levels: &QuantileLevels, predictions: &mut Predictions) {
-        let levels = levels.as_slice();
-        let wide =
-            levels.first().is_some_and(|l| *l <= WIDE) && levels.last().is_some_and(|l| *l >= 1.0 - WIDE);
-        if wide && self.family != Family::SeasonalNaive {
-            for (mean, row) in
-                predictions.mean.iter_mut().zip(predictions.quantiles.chunks_exact(predictions.levels))
-            {
-                *mean = mean.max(row[0]).min(row[row.len() - 1]);
-            }
-        }
-        if let Some(floor) = self.floor {
-            let values = predictions.mean.iter_mut().chain(&mut predictions.quantiles);
-            values.for_each(|value| *value = value.max(floor));
-        }
     }
 
     /// Whether the parts fit together; false only for a decoded artifact that was not made here.
@@ -292,6 +286,7 @@ impl FittedModel {
         let model = match &self.model {
             Model::Single(member) => member.is_sound(&self.levels),
             Model::Ensemble(mixture) => mixture.is_sound(&self.levels),
+            Model::Days(days) => days.is_sound(&self.levels),
         };
         model && self.calibration.as_ref().is_none_or(|c| c.is_sound(self.levels.len()))
     }
@@ -304,23 +299,9 @@ impl Predict for FittedModel {
         if let Some(calibration) = &self.calibration {
             calibration.apply(&features.keys, &mut predictions);
         }
-        self.bound(&self.levels, &mut predictions);
-        if let Some(night) = self.night {
-            night.apply(&features, &mut predictions);
-        }
-        let wrong = (0..features.rows()).find(|&i| {
-            let row = predictions.row(i);
-            !predictions.mean[i].is_finite() || !row.iter().all(|q| q.is_finite()) || !row.is_sorted()
-        });
-        match wrong {
-            None => Ok(predictions),
-            Some(i) => Err(ModelError::Numeric {
-                what: format!(
-                    "the {} model has no finite, rising answer for {} from {}; train it again",
-                    self.family, features.keys[i].valid_time, features.keys[i].origin
-                ),
-            }),
-        }
+        self.bounds.apply(&features, &self.levels, &mut predictions);
+        bounds::check(&features.keys, &predictions, self.family)?;
+        Ok(predictions)
     }
 }
 

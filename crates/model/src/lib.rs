@@ -6,6 +6,7 @@ pub mod baseline;
 pub mod calibration;
 pub mod compare;
 pub mod dataset;
+pub mod days;
 pub mod ensemble;
 pub mod features;
 pub mod gbdt;
@@ -18,5 +19,6 @@ pub mod metrics;
 pub mod predict;
 pub mod quality;
 pub mod quantile;
+mod random;
 #[cfg(test)]
 mod synthetic;

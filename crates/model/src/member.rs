@@ -39,7 +39,7 @@ impl Member {
     /// Learns a model of `family`; `seed` is for what is random in it.
     ///
     /// # Errors
-    /// As [`Fit::fit`]; [`ModelError::Numeric`] for [`Family::Ensemble`], which is no member.
+    /// As [`Fit::fit`]; [`ModelError::Numeric`] for families that are no models of single rows.
     pub fn fit(
         family: Family,
         seed: u64,
@@ -55,9 +55,11 @@ impl Member {
                 let params = Params { seed, refit: purpose == Purpose::Use, ..Params::default() };
                 Self::Gbdt(Booster { params }.fit(data, levels)?)
             }
-            Family::Ensemble => {
-                let what = "an ensemble cannot be a member of an ensemble; choose its members among the other families";
-                return Err(ModelError::Numeric { what: what.to_owned() });
+            Family::Lear | Family::Mlp | Family::Gp | Family::Ensemble | Family::Auto => {
+                let what = format!(
+                    "{family} is no model of single rows and cannot be a member of an ensemble of them"
+                );
+                return Err(ModelError::Numeric { what });
             }
         })
     }

@@ -6,6 +6,7 @@
 
 mod assemble;
 mod plan;
+mod whole_days;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use forewatt_domain::{Recipe, Time};
 use rayon::prelude::*;
 
 use crate::dataset::Dataset;
+use crate::days;
 use crate::features::{self, FeatureSpec};
 use crate::learn::learn;
 use crate::matrix::{FeatureMatrix, TrainingSet};
@@ -83,6 +85,20 @@ pub fn run(
     let learner = |recipe: &Recipe, data: &TrainingSet| -> Result<Box<dyn Predict>, ModelError> {
         Ok(Box::new(learn(recipe, data)?))
     };
+    let whole_days = recipe.family.prefers_whole_days();
+    // Whole days are learned from whole days, however far apart the tests lie.
+    let per_day = u32::try_from(dataset.step().steps_per_day()).unwrap_or(1);
+    let daily = Recipe { origin_every_steps: per_day, horizon: plan.horizon, ..recipe.clone() };
+    if whole_days {
+        let (run, blocks, tests) = Run::new(dataset, spec, &daily, plan, mask_at, &learner)?;
+        let enough = run.origins.partition_point(|origin| *origin < tests[0]) > days::model::DAYS_MIN;
+        let fits =
+            enough && days::frame::is_daily(&run.origins) && days::frame::Layout::new(&run.matrix).is_ok();
+        if fits || recipe.family.needs_whole_days() {
+            let answered = whole_days::answer(&run, &blocks, &tests, progress)?;
+            return assemble::outcome(&run, answered);
+        }
+    }
     run_with(dataset, spec, recipe, plan, mask_at, progress, &learner)
 }
 
@@ -100,13 +116,7 @@ pub fn run_with(
     learner: &Learner<'_>,
 ) -> Result<Outcome, BacktestError> {
     let recipe = Recipe { horizon: plan.horizon, ..recipe.clone() };
-    let tests = plan.origins(dataset, &recipe)?;
-    let blocks = blocks(plan, &tests);
-    let (origins, teaches) = all_origins(dataset, &recipe, &tests, &blocks);
-    let columns = features::names(spec).len();
-    plan::check_size(origins.len(), plan.horizon.steps(), columns)?;
-    let matrix = features::build(dataset, spec, &origins, plan.horizon);
-    let run = Run { dataset, recipe, plan, mask_at, learner, origins, teaches, matrix };
+    let (run, blocks, tests) = Run::new(dataset, spec, &recipe, plan, mask_at, learner)?;
     let answered = run.all(&blocks, &tests, progress)?;
     assemble::outcome(&run, answered)
 }
@@ -144,7 +154,33 @@ fn all_origins(
     (origins, teaches)
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// Checks the plan and builds the features of every origin; also the blocks and the origins to test.
+    fn new(
+        dataset: &'a Dataset,
+        spec: &FeatureSpec,
+        recipe: &Recipe,
+        plan: &'a Plan,
+        mask_at: &'a MaskAt<'a>,
+        learner: &'a Learner<'a>,
+    ) -> Result<(Self, Vec<Block>, Vec<Time>), BacktestError> {
+        let tests = plan.origins(dataset, recipe)?;
+        let blocks = blocks(plan, &tests);
+        let (origins, teaches) = all_origins(dataset, recipe, &tests, &blocks);
+        let columns = features::names(spec).len();
+        plan::check_size(origins.len(), plan.horizon.steps(), columns)?;
+        let matrix = features::build(dataset, spec, &origins, plan.horizon);
+        let recipe = recipe.clone();
+        Ok((Self { dataset, recipe, plan, mask_at, learner, origins, teaches, matrix }, blocks, tests))
+    }
+
+    /// The baseline fitted at a cutoff, asked about rows of later origins.
+    fn ask_baseline(&self, cutoff: Time, asked: &FeatureMatrix) -> Result<Predictions, BacktestError> {
+        let recipe = Recipe { family: self.plan.baseline, ..self.recipe.clone() };
+        let answer = (self.learner)(&recipe, &self.training(cutoff)).and_then(|model| model.predict(asked));
+        answer.map_err(|source| BacktestError::Model { cutoff, source })
+    }
+
     /// Every block, in parallel but never more at once than there is memory for.
     fn all(
         &self,

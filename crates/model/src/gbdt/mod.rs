@@ -24,7 +24,6 @@ mod grow;
 mod leaves;
 mod levels;
 mod predict;
-mod random;
 mod train;
 
 use forewatt_domain::QuantileLevels;

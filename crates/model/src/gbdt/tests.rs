@@ -3,10 +3,10 @@
 use forewatt_domain::{QuantileLevels, Time};
 use proptest::prelude::*;
 
-use super::random::Random;
 use super::*;
 use crate::matrix::{DayClass, FeatureMatrix, RowKey};
 use crate::predict::{Predict, Predictions};
+use crate::random::Random;
 
 fn uniform(random: &mut Random) -> f32 {
     (random.next() >> 40) as f32 / (1_u64 << 24) as f32

@@ -10,8 +10,8 @@ use super::grow::{Task, Tree, Workspace, grow};
 use super::leaves::{Residuals, append, weights};
 use super::levels::{knots, pinball, quantile};
 use super::predict::{Forest, Stored, leaf};
-use super::random::Random;
 use crate::matrix::{FeatureMatrix, TrainingSet};
+use crate::random::Random;
 
 /// Trees grown from the same predictions; fixed, so that the result does not depend on the number of threads.
 const AT_ONCE: usize = 4;

@@ -1,7 +1,7 @@
 //! Random numbers that are the same everywhere: SplitMix64 (Steele, Lea and Flood 2014).
 
 /// A stream of random numbers.
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// The stream of a seed and the number of a stream under it.
@@ -28,6 +28,17 @@ impl Random {
     /// True with a probability.
     pub fn chance(&mut self, probability: f64) -> bool {
         ((self.next() >> 11) as f64) < probability * (1_u64 << 53) as f64
+    }
+
+    /// Evenly spread from 0 to below 1.
+    pub fn uniform(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// A draw from the standard normal distribution (Box and Muller 1958).
+    pub fn normal(&mut self) -> f64 {
+        let (u, v) = (1.0 - self.uniform(), self.uniform()); // the logarithm of 0 is never asked for
+        (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
     }
 
     /// Shuffles in place (Fisher and Yates).

@@ -1,0 +1,193 @@
+//! LEAR: for every hour of the day ahead one LASSO on the whole course of the days before, learned anew every day.
+//!
+//! Uniejewski, Nowotarski and Weron, "Automated variable selection and shrinkage for day-ahead electricity price
+//! forecasting", Energies 9 (2016) 621; Lago, Marcjasz, De Schutter and Weron, Applied Energy 293 (2021) 116983.
+//! Unlike there no penalty is chosen: every one is an expert of its own, and the mixture weighs them. All outputs
+//! share one matrix of covariances, and every fit starts from yesterday's.
+
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::frame::{DayFrame, Role};
+use super::lasso;
+use super::scale::Scaler;
+
+/// Penalties, in standard deviations of the target over the square root of the number of days.
+pub const PENALTIES: [f64; 6] = [1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125];
+/// Coordinates that explain less than this share of the variance have converged.
+const TOLERANCE: f64 = 1e-6;
+
+/// What one LEAR reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LearSpec {
+    /// Days learned from.
+    pub window: usize,
+    /// Whether summaries of the inputs are inputs too.
+    pub extras: bool,
+    /// Whether tails are compressed.
+    pub asinh: bool,
+}
+
+/// The LEARs of the mixture.
+pub const SPECS: [LearSpec; 5] = [
+    LearSpec { window: 56, extras: true, asinh: true },
+    LearSpec { window: 84, extras: true, asinh: true },
+    LearSpec { window: 364, extras: true, asinh: true },
+    LearSpec { window: 1456, extras: true, asinh: true },
+    LearSpec { window: 1456, extras: false, asinh: false },
+];
+
+/// Regressions for every output and penalty, as last learned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Lear {
+    spec: LearSpec,
+    /// Inputs read.
+    columns: Vec<u32>,
+    inputs: Scaler,
+    outputs: Scaler,
+    /// `outputs x penalties` rows of one slope per column read.
+    slopes: Vec<f64>,
+    /// `outputs x penalties`.
+    intercepts: Vec<f64>,
+}
+
+impl Lear {
+    /// One that has learned nothing yet.
+    #[must_use]
+    pub fn new(spec: LearSpec, roles: &[Role]) -> Self {
+        let read = |c: &usize| spec.extras || roles[*c] != Role::Extra;
+        let columns: Vec<u32> = (0..roles.len()).filter(read).map(|c| c as u32).collect();
+        let none = Scaler::new(Array2::zeros((0, 0)).view(), spec.asinh);
+        Self {
+            spec,
+            columns,
+            inputs: none.clone(),
+            outputs: none,
+            slopes: Vec::new(),
+            intercepts: Vec::new(),
+        }
+    }
+
+    /// What it reads.
+    #[must_use]
+    pub fn spec(&self) -> LearSpec {
+        self.spec
+    }
+
+    /// How many experts it is.
+    #[must_use]
+    pub fn experts(&self) -> usize {
+        PENALTIES.len()
+    }
+
+    /// Learns anew from the last days before `end`, starting from the slopes it has.
+    pub fn learn(&mut self, frame: &DayFrame, end: usize) {
+        let begin = frame.span(end, self.spec.window).start;
+        let places: Vec<usize> = self.columns.iter().map(|&c| c as usize).collect();
+        let raw = frame.inputs.slice(s![begin..end, ..]).select(Axis(1), &places);
+        let targets = frame.targets.slice(s![begin..end, ..]);
+        self.inputs = Scaler::new(raw.view(), self.spec.asinh);
+        self.outputs = Scaler::new(targets, self.spec.asinh);
+        let (design, means) = centered(self.inputs.forward_all(raw.view()).mapv(f64::from));
+        let y = scaled_targets(&self.outputs, targets).mapv(f64::from);
+        let (y, y_means) = centered(y);
+        let days = (end - begin).max(1) as f64;
+        let gram = design.t().dot(&design) / days;
+        let covariances = design.t().dot(&y) / days;
+        let (n, outputs) = (places.len(), y.ncols());
+        let each = n * PENALTIES.len();
+        let fresh = self.slopes.len() != outputs * each;
+        if fresh {
+            self.slopes = vec![0.0; outputs * each];
+        }
+        // `dot` may answer in column-major order; the rows of a symmetric matrix are its columns.
+        let gram: Vec<f64> = gram.iter().copied().collect();
+        let slopes = self.slopes.par_chunks_mut(each.max(1)).enumerate();
+        let intercepts: Vec<Vec<f64>> = slopes
+            .map(|(output, slopes)| {
+                let c = covariances.column(output).to_vec();
+                let variance = y.column(output).iter().map(|v| v * v).sum::<f64>() / days;
+                fit_output(&gram, &c, variance, days, fresh, slopes);
+                let center = |slopes: &[f64]| slopes.iter().zip(&means).map(|(b, m)| b * m).sum::<f64>();
+                slopes.chunks_exact(n.max(1)).map(|slopes| y_means[output] - center(slopes)).collect()
+            })
+            .collect();
+        self.intercepts = intercepts.concat();
+    }
+
+    /// Every expert's answer, `experts x outputs`, from raw inputs.
+    #[must_use]
+    pub fn predict(&self, inputs: &[f32]) -> Array2<f32> {
+        let read: Vec<f32> = self.columns.iter().map(|&c| inputs[c as usize]).collect();
+        let x: Vec<f64> = self.inputs.forward_row(&read).into_iter().map(f64::from).collect();
+        let n = x.len();
+        let outputs = self.outputs.columns();
+        Array2::from_shape_fn((PENALTIES.len(), outputs), |(p, output)| {
+            let place = output * PENALTIES.len() + p;
+            let slopes = &self.slopes[place * n..(place + 1) * n];
+            let scaled = self.intercepts[place] + slopes.iter().zip(&x).map(|(b, v)| b * v).sum::<f64>();
+            self.outputs.inverse(output, scaled as f32)
+        })
+    }
+
+    /// Whether the parts fit together; false only for a decoded artifact that was not made here.
+    #[must_use]
+    pub fn is_sound(&self, inputs: usize, outputs: usize) -> bool {
+        let n = self.columns.len();
+        self.columns.iter().all(|&c| (c as usize) < inputs)
+            && self.inputs.is_sound(n)
+            && self.outputs.is_sound(outputs)
+            && self.slopes.len() == outputs * PENALTIES.len() * n
+            && self.intercepts.len() == outputs * PENALTIES.len()
+            && self.slopes.iter().chain(&self.intercepts).all(|v| v.is_finite())
+    }
+}
+
+/// One output along the penalties, strongest first; a first fit starts each from the one before.
+fn fit_output(gram: &[f64], c: &[f64], variance: f64, days: f64, fresh: bool, slopes: &mut [f64]) {
+    let n = c.len();
+    let mut scratch = vec![0.0; n];
+    for p in 0..PENALTIES.len() {
+        let (before, now) = slopes.split_at_mut(p * n);
+        let now = &mut now[..n];
+        if fresh && p > 0 {
+            now.copy_from_slice(&before[(p - 1) * n..]);
+        }
+        let penalty = PENALTIES[p] * (variance / days).sqrt();
+        lasso::solve(gram, c, penalty, TOLERANCE * variance, now, &mut scratch);
+    }
+}
+
+/// Columns less their means, and the means.
+pub(super) fn centered(mut table: Array2<f64>) -> (Array2<f64>, Array1<f64>) {
+    let means = table.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(table.ncols()));
+    table -= &means;
+    (table, means)
+}
+
+/// Scaled targets without holes: a missing value is read between the day's neighbouring known ones, in scaled
+/// units, so that a day is not lost for an hour. A day without any value counts as an ordinary one.
+pub(super) fn scaled_targets(scaler: &Scaler, targets: ArrayView2<'_, f32>) -> Array2<f32> {
+    let mut scaled =
+        Array2::from_shape_fn(targets.raw_dim(), |(r, c)| scaler.forward_known(c, targets[(r, c)]));
+    for mut day in scaled.rows_mut() {
+        if day.iter().all(|v| v.is_finite()) {
+            continue;
+        }
+        let known: Vec<usize> = (0..day.len()).filter(|&i| day[i].is_finite()).collect();
+        let filled = |i: usize| -> f32 {
+            let next = known.partition_point(|&k| k < i);
+            match (next.checked_sub(1).map(|p| known[p]), known.get(next)) {
+                (Some(a), Some(&b)) => day[a] + (day[b] - day[a]) * (i - a) as f32 / (b - a) as f32,
+                (Some(only), None) => day[only],
+                (None, Some(&only)) => day[only],
+                (None, None) => 0.0,
+            }
+        };
+        let holes: Vec<(usize, f32)> =
+            (0..day.len()).filter(|&i| !day[i].is_finite()).map(|i| (i, filled(i))).collect();
+        holes.into_iter().for_each(|(i, value)| day[i] = value);
+    }
+    scaled
+}

@@ -1,0 +1,31 @@
+//! Models that answer a whole day at once from the whole course of the days before, and learn anew every day.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | `frame` | days as rows: inputs, outputs, and where both stand in the feature matrix |
+//! | `scale` | median, deviation, inverse hyperbolic sine |
+//! | `lear`, `lasso` | LASSOs on the whole course of the days before |
+//! | `mlp`, `gp` | small neural networks, Gaussian processes |
+//! | `rows` | trees, local regressions and naive values: learners that read single rows |
+//! | `learner` | one type for all of them, and who takes part |
+//! | `roll` | what every learner would have said of each past day |
+//! | `race` | which learners are worth their time |
+//! | `mix`, `errors`, `state` | weights by exponentiated gradient, quantiles from past errors |
+//! | `model` | all of it fitted, as a model |
+
+mod errors;
+pub mod frame;
+pub mod gp;
+mod lasso;
+pub mod lear;
+pub(crate) mod learner;
+mod mix;
+pub mod mlp;
+pub(crate) mod model;
+pub(crate) mod race;
+pub(crate) mod roll;
+pub mod rows;
+mod scale;
+pub(crate) mod state;
+
+pub use model::DayModel;

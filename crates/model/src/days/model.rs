@@ -1,0 +1,154 @@
+//! The fitted mixture of whole days: learners, weights, errors, and the layout that feeds them.
+
+use forewatt_domain::{QuantileLevels, Recipe, Time};
+use serde::{Deserialize, Serialize};
+
+use super::frame::{DayFrame, Layout, Question, is_daily};
+use super::learner::{Learner, team};
+use super::race;
+use super::roll::{Course, mix, roll};
+use super::state::State;
+use crate::matrix::{FeatureMatrix, TrainingSet};
+use crate::predict::{ModelError, Predict, Predictions};
+
+/// Days on which the mixture learns its weights and errors, as far as the history has twice as many.
+pub const WARM_UP_DAYS: usize = 210;
+/// Fewer days than this teach nothing.
+pub const DAYS_MIN: usize = 14;
+/// While the weights are learned for a final fit, learners learn anew after so many days.
+const WARM_UP_REFIT_DAYS: usize = 7;
+/// Weights below this share are not worth telling.
+const WEIGHT_TOLD: f64 = 0.005;
+
+/// A mixture that answers whole days.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DayModel {
+    layout: Layout,
+    team: Vec<Learner>,
+    state: State,
+    levels: Vec<f64>,
+}
+
+/// The number of days at the end of `days` on which weights are learned.
+#[must_use]
+pub fn warm_up(days: usize) -> usize {
+    WARM_UP_DAYS.min(days / 2)
+}
+
+/// Refuses forecast starts that cannot teach whole days: too few, or not at one time of the day.
+///
+/// # Errors
+/// [`ModelError`] saying which.
+pub fn check_starts(origins: &[Time], family: &'static str) -> Result<(), ModelError> {
+    if !is_daily(origins) {
+        let what = format!(
+            "{family} learns whole days: it needs forecast starts at one time of the day, such as every 24h; \
+             choose linear, gbdt or ensemble for others"
+        );
+        return Err(ModelError::Numeric { what });
+    }
+    if origins.len() < DAYS_MIN {
+        return Err(ModelError::TooFewRows { family, rows: origins.len(), needed: DAYS_MIN });
+    }
+    Ok(())
+}
+
+/// Whether the rows can teach whole days.
+#[must_use]
+pub fn teaches_days(features: &FeatureMatrix) -> bool {
+    let mut origins: Vec<Time> = features.keys.iter().map(|key| key.origin).collect();
+    origins.dedup();
+    check_starts(&origins, "").is_ok() && Layout::new(features).is_ok()
+}
+
+impl DayModel {
+    /// Learns from the days of `data`: the learners answer the last of them as if they were not known, which teaches
+    /// weights and errors, and then learn from all.
+    ///
+    /// # Errors
+    /// [`ModelError`] when forecast starts are not whole days apart, too few, or the horizon is too long.
+    pub fn fit(recipe: &Recipe, data: TrainingSet, notes: &mut Vec<String>) -> Result<Self, ModelError> {
+        let layout = Layout::new(&data.features)?;
+        let frame = DayFrame::new(&layout, data)?;
+        check_starts(&frame.origins, recipe.family.as_str())?;
+        let days = frame.days();
+        let begin = days - warm_up(days);
+        let lag = layout.outputs().div_ceil(layout.per_day()).max(1) - 1;
+        let known = |day: usize| day.saturating_sub(lag);
+        let learns = |day: usize| (day - begin).is_multiple_of(WARM_UP_REFIT_DAYS);
+        let mut team = team(recipe.family, &layout, known(begin), recipe.seed);
+        let every_day = |_: usize| true;
+        let course = Course { days: begin..days, known: &known, learns: &learns, progress: &|| true };
+        notes.extend(race::select(recipe.family, &mut team, &frame, known(begin)));
+        let forecasts = roll(&mut team, &frame, &course).unwrap_or_default();
+        let weighing = Course { learns: &every_day, ..course };
+        let state = mix(&team, &frame, &weighing, &forecasts, |_, _, _| ());
+        for learner in &mut team {
+            learner.learn(&frame, days);
+            learner.settle();
+        }
+        let model = Self { layout, team, state, levels: recipe.levels.as_slice().to_vec() };
+        notes.extend(model.describe(days - begin));
+        Ok(model)
+    }
+
+    fn describe(&self, days: usize) -> Vec<String> {
+        let mut told = vec![format!("weights and errors were learned from {days} days of forecasts")];
+        let weights = self.state.weights(&self.team);
+        let mut pairs: Vec<(f64, String)> =
+            weights.into_iter().zip(&self.team).map(|(w, learner)| (w, learner.name())).collect();
+        pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
+        told.extend(
+            pairs.iter().filter(|(w, _)| *w >= WEIGHT_TOLD).map(|(w, name)| format!("{name}: weight {w:.3}")),
+        );
+        told
+    }
+
+    /// Whether the parts fit together; false only for a decoded artifact that was not made here.
+    #[must_use]
+    pub fn is_sound(&self, levels: &QuantileLevels) -> bool {
+        self.layout.is_sound()
+            && !self.team.is_empty()
+            && self.team.iter().all(|learner| learner.is_sound(&self.layout))
+            && self.state.is_sound(&self.team, self.layout.outputs())
+            && self.levels == levels.as_slice()
+    }
+}
+
+impl Predict for DayModel {
+    fn predict(&self, features: &FeatureMatrix) -> Result<Predictions, ModelError> {
+        let features = features.with_columns(self.layout.columns())?;
+        let levels = self.levels.len();
+        let mut answer = Predictions {
+            mean: vec![0.0; features.rows()],
+            quantiles: vec![0.0; features.rows() * levels],
+            levels,
+        };
+        for day in self.layout.read(&features)? {
+            let outputs: Vec<usize> =
+                features.keys[day.rows.clone()].iter().map(|key| self.layout.output(key)).collect();
+            let rows = outputs.iter().copied().zip(day.rows.clone().map(|i| features.row(i)));
+            let question = Question {
+                inputs: day.inputs,
+                outputs: self.layout.outputs(),
+                rows: rows.collect(),
+                keys: &features.keys[day.rows.clone()],
+            };
+            let parts: Vec<_> = self.team.iter().map(|learner| learner.predict(&question)).collect();
+            let said = self.state.answer(&parts);
+            let quantiles = self.state.quantiles(&said, &self.levels);
+            for (i, output) in day.rows.zip(outputs) {
+                place(&mut answer, i, output, said.level(), &quantiles);
+            }
+        }
+        Ok(answer)
+    }
+}
+
+/// Copies one output of a day to a row of the answer.
+pub fn place(answer: &mut Predictions, row: usize, output: usize, level: &[f32], quantiles: &[f32]) {
+    let levels = answer.levels;
+    answer.mean[row] = level[output];
+    answer.quantiles[row * levels..(row + 1) * levels]
+        .copy_from_slice(&quantiles[output * levels..(output + 1) * levels]);
+}

@@ -1,0 +1,94 @@
+//! Learning day after day: what every learner would have said of each day, had it known the days before.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ndarray::Array2;
+use rayon::prelude::*;
+
+use super::frame::DayFrame;
+use super::learner::Learner;
+use super::state::{Said, State};
+
+/// Which days to answer, and what was known at each.
+pub struct Course<'a> {
+    /// The days to answer.
+    pub days: Range<usize>,
+    /// For a day of the frame: the number of days whose values were all known at its forecast start.
+    pub known: &'a (dyn Fn(usize) -> usize + Sync),
+    /// Whether the learners learn before they answer a day; they always do before the first.
+    pub learns: &'a (dyn Fn(usize) -> bool + Sync),
+    /// Told after every day of every learner; answers whether to go on.
+    pub progress: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// What each learner said of each day, `experts x outputs`.
+pub type Forecasts = Vec<Vec<Array2<f32>>>;
+
+/// Lets every learner answer every day, learning on the way; `None` when told to stop. The learners go their ways
+/// in parallel and do not know of each other, so the result does not depend on the threads.
+#[must_use]
+pub fn roll(team: &mut [Learner], frame: &DayFrame, course: &Course<'_>) -> Option<Forecasts> {
+    let stopped = AtomicBool::new(false);
+    let one = |learner: &mut Learner| -> Vec<Array2<f32>> {
+        let mut said = Vec::with_capacity(course.days.len());
+        for day in course.days.clone() {
+            if stopped.load(Ordering::Relaxed) {
+                break;
+            }
+            if day == course.days.start || (course.learns)(day) {
+                learner.learn(frame, (course.known)(day));
+            }
+            said.push(learner.predict(&frame.question(day)));
+            if !(course.progress)() {
+                stopped.store(true, Ordering::Relaxed);
+            }
+        }
+        said
+    };
+    let forecasts = team.par_iter_mut().map(one).collect();
+    (!stopped.load(Ordering::Relaxed)).then_some(forecasts)
+}
+
+/// Mixes what the learners said, the weights and errors learning as the values become known: one answer per day of
+/// the course, and the state after all days known at the end of the frame.
+///
+/// `answer` is given every day with the state that answered it.
+#[must_use]
+pub fn mix(
+    team: &[Learner],
+    frame: &DayFrame,
+    course: &Course<'_>,
+    forecasts: &Forecasts,
+    mut answer: impl FnMut(usize, &State, &Said),
+) -> State {
+    let mut state = State::new(team, frame.targets.ncols());
+    let mut said: Vec<Said> = Vec::with_capacity(course.days.len());
+    let mut learned = course.days.start;
+    for (i, day) in course.days.clone().enumerate() {
+        if (course.learns)(day) {
+            learn(&mut state, frame, course, &said, &mut learned, (course.known)(day));
+        }
+        let parts: Vec<Array2<f32>> = forecasts.iter().map(|learner| learner[i].clone()).collect();
+        let now = state.answer(&parts);
+        answer(day, &state, &now);
+        said.push(now);
+    }
+    learn(&mut state, frame, course, &said, &mut learned, course.days.end);
+    state
+}
+
+/// Teaches the state the days before `known` that it has not learned from.
+fn learn(
+    state: &mut State,
+    frame: &DayFrame,
+    course: &Course<'_>,
+    said: &[Said],
+    learned: &mut usize,
+    known: usize,
+) {
+    while *learned < known && *learned - course.days.start < said.len() {
+        state.learn(&said[*learned - course.days.start], &frame.targets.row(*learned).to_vec());
+        *learned += 1;
+    }
+}

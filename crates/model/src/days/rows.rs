@@ -1,0 +1,271 @@
+//! Models of single rows that take part in the mixture of whole days: trees for all hours, one LASSO per hour on the
+//! features of its own row, and values of the past as they are.
+
+use forewatt_domain::QuantileLevels;
+use ndarray::Array2;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::frame::{DayFrame, Question};
+use super::lasso;
+use super::scale::Scaler;
+use crate::gbdt::{Booster, Forest, MIN_ROWS, Params};
+use crate::matrix::{FeatureMatrix, TrainingSet};
+use crate::predict::{Fit, Predict};
+
+/// Days the trees learn from.
+const TREE_WINDOW: usize = 1456;
+/// After so many days the trees are grown anew.
+const TREE_RENEWAL_DAYS: usize = 28;
+/// How the trees are grown: without held-out rows, so that they see yesterday; the mixture judges them.
+const TREES: usize = 250;
+
+/// A boosted forest for all hours on the scaled target, its middle quantile only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trees {
+    seed: u64,
+    names: Vec<String>,
+    /// The column whose value is taken off the target first, if any.
+    base: Option<u32>,
+    scaler: Scaler,
+    forest: Option<Forest>,
+    grown_at: usize,
+}
+
+impl Trees {
+    /// One that has learned nothing yet; with a `base` it learns the difference to that column.
+    #[must_use]
+    pub fn new(seed: u64, names: &[String], base: Option<&str>) -> Self {
+        let base = base.and_then(|base| names.iter().position(|name| name == base));
+        Self {
+            seed,
+            names: names.to_vec(),
+            base: base.map(|column| column as u32),
+            scaler: Scaler::new(Array2::zeros((0, 1)).view(), true),
+            forest: None,
+            grown_at: 0,
+        }
+    }
+
+    /// The column it learns the difference to, if any.
+    #[must_use]
+    pub fn base(&self) -> Option<&str> {
+        self.base.map(|column| self.names[column as usize].as_str())
+    }
+
+    /// Grows the forest anew when it is old.
+    pub fn learn(&mut self, frame: &DayFrame, end: usize) {
+        if self.forest.is_some() && end < self.grown_at + TREE_RENEWAL_DAYS {
+            return;
+        }
+        let days = frame.span(end, TREE_WINDOW);
+        let (Some(first), Some(last)) = (frame.rows[days.clone()].first(), frame.rows[days].last()) else {
+            return;
+        };
+        let features = &frame.data.features;
+        let value = |i: usize| frame.data.target[i] - self.offset(features.row(i));
+        let rows: Vec<usize> = (first.start..last.end).filter(|&i| value(i).is_finite()).collect();
+        if rows.len() < MIN_ROWS {
+            return;
+        }
+        let raw: Vec<f32> = rows.iter().map(|&i| value(i)).collect();
+        let column = Array2::from_shape_fn((raw.len(), 1), |(i, _)| raw[i]);
+        let scaler = Scaler::new(column.view(), true);
+        let target = raw.iter().map(|&v| scaler.forward(0, v)).collect();
+        let data = TrainingSet { features: features.select(&rows), target };
+        let params =
+            Params { trees: TREES, held_out_share: 0.0, refit: false, seed: self.seed, ..Params::default() };
+        if let Ok(forest) = (Booster { params }).fit(&data, &median()) {
+            (self.scaler, self.forest, self.grown_at) = (scaler, Some(forest), end);
+        }
+    }
+
+    fn offset(&self, row: &[f32]) -> f32 {
+        self.base.map_or(0.0, |column| row[column as usize])
+    }
+
+    /// One value per output; NaN where it cannot tell.
+    #[must_use]
+    pub fn predict(&self, question: &Question<'_>) -> Vec<f32> {
+        let mut answer = vec![f32::NAN; question.outputs];
+        let Some(forest) = &self.forest else { return answer };
+        let values = question.rows.iter().flat_map(|(_, row)| row.iter().copied()).collect();
+        let matrix = FeatureMatrix { names: self.names.clone(), keys: question.keys.to_vec(), values };
+        if let Ok(predicted) = forest.predict(&matrix) {
+            for ((output, row), scaled) in question.rows.iter().zip(&predicted.quantiles) {
+                answer[*output] = self.scaler.inverse(0, *scaled) + self.offset(row);
+            }
+        }
+        answer
+    }
+
+    /// Whether the parts fit together; false only for a decoded artifact that was not made here.
+    #[must_use]
+    pub fn is_sound(&self, columns: usize) -> bool {
+        self.names.len() == columns
+            && self.scaler.is_sound(1)
+            && self.base.is_none_or(|c| (c as usize) < self.names.len())
+    }
+}
+
+fn median() -> QuantileLevels {
+    QuantileLevels::new(vec![0.5]).unwrap_or_else(|_| QuantileLevels::deciles()) // one half is a level
+}
+
+/// Penalties of the local regressions, as in [`super::lear`].
+pub const LOCAL_PENALTIES: [f64; 3] = [0.5, 0.125, 0.03125];
+const TOLERANCE: f64 = 1e-6;
+/// Fewer days than this teach an output nothing.
+const LOCAL_DAYS_MIN: usize = 14;
+
+/// One LASSO per output on the features of its own row: fewer inputs than LEAR, but all kinds of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Local {
+    window: usize,
+    outputs: Vec<Regression>,
+}
+
+/// The regressions of one output, one per penalty.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Regression {
+    inputs: Scaler,
+    output: Scaler,
+    slopes: Vec<f64>,
+    intercepts: Vec<f64>,
+}
+
+impl Local {
+    /// One that has learned nothing yet and will learn from so many days.
+    #[must_use]
+    pub fn new(window: usize) -> Self {
+        Self { window, outputs: Vec::new() }
+    }
+
+    /// Days it learns from.
+    #[must_use]
+    pub fn window(&self) -> usize {
+        self.window
+    }
+
+    /// Learns anew from the last days before `end`, starting from the slopes it has.
+    pub fn learn(&mut self, frame: &DayFrame, end: usize) {
+        let outputs = frame.targets.ncols();
+        let mut rows: Vec<Vec<usize>> = vec![Vec::new(); outputs];
+        for day in frame.span(end, self.window) {
+            for i in frame.rows[day].clone() {
+                if frame.data.target[i].is_finite() {
+                    rows[frame.output_of[i]].push(i);
+                }
+            }
+        }
+        let columns = frame.data.features.columns();
+        if self.outputs.len() != outputs {
+            let none = Scaler::new(Array2::zeros((0, columns)).view(), true);
+            let output = Scaler::new(Array2::zeros((0, 1)).view(), true);
+            let n = LOCAL_PENALTIES.len();
+            let blank =
+                Regression { inputs: none, output, slopes: vec![0.0; n * columns], intercepts: vec![0.0; n] };
+            self.outputs = vec![blank; outputs];
+        }
+        self.outputs.par_iter_mut().zip(&rows).for_each(|(regression, rows)| {
+            if rows.len() >= LOCAL_DAYS_MIN {
+                regression.learn(&frame.data, rows);
+            }
+        });
+    }
+
+    /// Every expert's answer, `experts x outputs`; NaN where it cannot tell.
+    #[must_use]
+    pub fn predict(&self, question: &Question<'_>) -> Array2<f32> {
+        let mut answer = Array2::from_elem((LOCAL_PENALTIES.len(), question.outputs), f32::NAN);
+        for (output, row) in &question.rows {
+            let Some(regression) = self.outputs.get(*output) else { continue };
+            let x = regression.inputs.forward_row(row);
+            for (p, intercept) in regression.intercepts.iter().enumerate() {
+                let slopes = &regression.slopes[p * x.len()..(p + 1) * x.len()];
+                let scaled = intercept + slopes.iter().zip(&x).map(|(b, v)| b * f64::from(*v)).sum::<f64>();
+                answer[(p, *output)] = regression.output.inverse(0, scaled as f32);
+            }
+        }
+        answer
+    }
+
+    /// Whether the parts fit together; false only for a decoded artifact that was not made here.
+    #[must_use]
+    pub fn is_sound(&self, columns: usize, outputs: usize) -> bool {
+        let n = LOCAL_PENALTIES.len();
+        self.outputs.len() == outputs
+            && self.outputs.iter().all(|r| {
+                r.inputs.is_sound(columns)
+                    && r.output.is_sound(1)
+                    && r.slopes.len() == n * columns
+                    && r.intercepts.len() == n
+                    && r.slopes.iter().chain(&r.intercepts).all(|v| v.is_finite())
+            })
+    }
+}
+
+impl Regression {
+    fn learn(&mut self, data: &TrainingSet, rows: &[usize]) {
+        let (n, days) = (data.features.columns(), rows.len() as f64);
+        let raw = Array2::from_shape_fn((rows.len(), n), |(r, c)| data.features.row(rows[r])[c]);
+        let targets = Array2::from_shape_fn((rows.len(), 1), |(r, _)| data.target[rows[r]]);
+        self.inputs = Scaler::new(raw.view(), true);
+        self.output = Scaler::new(targets.view(), true);
+        let (x, means) = super::lear::centered(self.inputs.forward_all(raw.view()).mapv(f64::from));
+        let (y, y_mean) = super::lear::centered(self.output.forward_all(targets.view()).mapv(f64::from));
+        let gram: Vec<f64> = (x.t().dot(&x) / days).iter().copied().collect();
+        let covariances: Vec<f64> = (x.t().dot(&y) / days).iter().copied().collect();
+        let variance = y.iter().map(|v| v * v).sum::<f64>() / days;
+        let mut scratch = vec![0.0; n];
+        for (p, share) in LOCAL_PENALTIES.iter().enumerate() {
+            let slopes = &mut self.slopes[p * n..(p + 1) * n];
+            let penalty = share * (variance / days).sqrt();
+            lasso::solve(&gram, &covariances, penalty, TOLERANCE * variance, slopes, &mut scratch);
+            let center: f64 = slopes.iter().zip(&means).map(|(b, m)| b * m).sum();
+            self.intercepts[p] = y_mean[0] - center;
+        }
+    }
+}
+
+/// Values of the past as they are, so that the mixture can never be far behind a naive forecast.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Naive {
+    columns: Vec<u32>,
+}
+
+/// The columns that are forecasts by themselves.
+const NAIVE: [&str; 4] = ["lag_day_1", "lag_week_1", "same_time_mean_7d", "same_time_mean_4w"];
+
+impl Naive {
+    /// The naive forecasts among the named columns.
+    #[must_use]
+    pub fn new(names: &[String]) -> Self {
+        let place = |naive: &&str| names.iter().position(|name| name == naive).map(|c| c as u32);
+        Self { columns: NAIVE.iter().filter_map(place).collect() }
+    }
+
+    /// How many experts it is.
+    #[must_use]
+    pub fn experts(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Every expert's answer, `experts x outputs`; NaN where the past is not known.
+    #[must_use]
+    pub fn predict(&self, question: &Question<'_>) -> Array2<f32> {
+        let mut answer = Array2::from_elem((self.columns.len(), question.outputs), f32::NAN);
+        for (output, row) in &question.rows {
+            for (k, &column) in self.columns.iter().enumerate() {
+                answer[(k, *output)] = row[column as usize];
+            }
+        }
+        answer
+    }
+
+    /// Whether the columns exist; false only for a decoded artifact that was not made here.
+    #[must_use]
+    pub fn is_sound(&self, columns: usize) -> bool {
+        self.columns.iter().all(|&c| (c as usize) < columns)
+    }
+}
