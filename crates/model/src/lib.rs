@@ -7,6 +7,7 @@ pub mod calibration;
 pub mod compare;
 pub mod dataset;
 pub mod ensemble;
+pub mod explain;
 pub mod features;
 pub mod gbdt;
 pub mod groups;
