@@ -62,9 +62,10 @@ fn by_origin(keys: &[RowKey]) -> Vec<(usize, &[RowKey])> {
 /// The row of a forecast that is most like `key`: same lead and same time of day, or another lead within `reach`.
 fn nearest(forecast: &[RowKey], key: &RowKey, reach: u32) -> Option<usize> {
     let apart = |other: &RowKey| other.lead.abs_diff(key.lead);
-    let same_time = forecast.iter().enumerate().filter(|(_, other)| {
-        other.slot_of_day == key.slot_of_day && apart(other) <= reach
-    });
+    let same_time = forecast
+        .iter()
+        .enumerate()
+        .filter(|(_, other)| other.slot_of_day == key.slot_of_day && apart(other) <= reach);
     let best = same_time.min_by_key(|(_, other)| apart(other));
     best.or_else(|| forecast.iter().enumerate().find(|(_, other)| other.lead == key.lead)).map(|(i, _)| i)
 }

@@ -123,7 +123,8 @@ fn orders(players: usize, count: usize, seed: u64) -> Vec<Vec<usize>> {
     };
     let mut drawn: Vec<Vec<usize>> = Vec::with_capacity(count);
     while drawn.len() < count {
-        let reverse = drawn.last().filter(|_| drawn.len() % 2 == 1).map(|o| o.iter().rev().copied().collect());
+        let reverse =
+            drawn.last().filter(|_| drawn.len() % 2 == 1).map(|o| o.iter().rev().copied().collect());
         drawn.push(reverse.unwrap_or_else(|| {
             let mut order: Vec<usize> = (0..players).collect();
             (1..players).rev().for_each(|i| order.swap(i, below(i + 1)));

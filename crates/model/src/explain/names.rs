@@ -39,6 +39,8 @@ const COVARIATE_SUFFIXES: [(&str, &str); 13] = [
     ("", ""),
 ];
 
+const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+
 /// Groups that every model may have, in the order they are told.
 const FIXED: [(&str, &str); 7] = [
     ("own_past", "same time on earlier days and weeks"),
@@ -130,11 +132,20 @@ pub fn label(name: &str) -> String {
     }
     let number = |prefix: &str| name.strip_prefix(prefix).and_then(|rest| rest.parse::<u32>().ok());
     if let Some(weeks) = number("lag_week_") {
-        return if weeks == 1 { "same time last week".into() } else { format!("same time {weeks} weeks ago") };
+        return if weeks == 1 {
+            "same time last week".into()
+        } else {
+            format!("same time {weeks} weeks ago")
+        };
     }
     if let Some(days) = number("lag_day_") {
         let before = format!("same time {days} days before the start");
         return if days == 1 { "same time on the day before the start".into() } else { before };
+    }
+    if let Some(day) = number("weekday_") {
+        return WEEKDAYS
+            .get(day as usize)
+            .map_or_else(|| name.replace('_', " "), |&day| format!("{day} or not"));
     }
     if let Some(steps) = number("last_") {
         return format!("value {steps} step{} before the start", if steps == 1 { "" } else { "s" });
@@ -165,22 +176,48 @@ mod tests {
     #[test]
     fn every_column_of_the_builder_has_a_group_and_a_word() {
         let names: Vec<String> = [
-            "lag_week_1", "same_time_mean_7d", "last_2", "std_168h", "hour_sin_2", "weekday_0", "lead_hours",
-            "holiday", "trend_years", "cov:t.2m", "cov:t.2m:day_mean", "cov:wind:last", "clear_sky_ghi",
+            "lag_week_1",
+            "same_time_mean_7d",
+            "last_2",
+            "std_168h",
+            "hour_sin_2",
+            "weekday_0",
+            "lead_hours",
+            "holiday",
+            "trend_years",
+            "cov:t.2m",
+            "cov:t.2m:day_mean",
+            "cov:wind:last",
+            "clear_sky_ghi",
         ]
         .map(str::to_owned)
         .to_vec();
         let grouping = Grouping::new(&names);
         let ids: Vec<&str> = grouping.of_column.iter().map(|&g| grouping.groups[g].id.as_str()).collect();
         let expected = [
-            "own_past", "own_past", "level", "level", "calendar", "calendar", "calendar", "holidays", "season",
-            "covariate:t.2m", "covariate:t.2m", "covariate:wind", "sun",
+            "own_past",
+            "own_past",
+            "level",
+            "level",
+            "calendar",
+            "calendar",
+            "calendar",
+            "holidays",
+            "season",
+            "covariate:t.2m",
+            "covariate:t.2m",
+            "covariate:wind",
+            "sun",
         ];
         assert_eq!(ids, expected);
         assert_eq!(label("cov:t.2m"), "t.2m");
         assert_eq!(label("cov:t.2m:day_mean"), "t.2m, mean of the day");
         assert_eq!(label("lag_week_1"), "same time last week");
         assert_eq!(label("std_168h"), "std 168h");
+        assert_eq!(
+            (label("weekday_6"), label("weekday_9")),
+            ("Sunday or not".to_owned(), "weekday 9".to_owned())
+        );
         let wind = grouping.groups.iter().position(|g| g.label == "wind").unwrap();
         assert_eq!(grouping.telling_column(&names, wind), Some(11));
     }

@@ -35,7 +35,8 @@ fn data(shape: Shape, days: usize) -> (TrainingSet, FeatureMatrix, FeatureMatrix
     let (rows, per_origin) = (all.target.len(), shape.horizon);
     let early = all.filter(|i| i < rows - per_origin);
     let last = all.features.select(&(rows - per_origin..rows).collect::<Vec<_>>());
-    let before = all.features.select(&(rows - per_origin * (days + 1)..rows - per_origin).collect::<Vec<_>>());
+    let before =
+        all.features.select(&(rows - per_origin * (days + 1)..rows - per_origin).collect::<Vec<_>>());
     (early, last, before)
 }
 
@@ -59,6 +60,12 @@ fn contributions_add_up_for_every_family() {
         let explanation = explain(&model, &last, &background, EVALUATIONS).unwrap();
         assert!(explanation.divisible && explanation.rows.len() == 24);
         assert!(gap(&explanation) < 1e-5, "{family}: {}", gap(&explanation));
+        let shares = |threads| {
+            let work = || explain(&model, &last, &background, EVALUATIONS).unwrap();
+            let rows = synthetic::in_pool(threads, work).rows;
+            rows.into_iter().map(|row| (row.by_feature, row.by_group, row.bound)).collect::<Vec<_>>()
+        };
+        assert_eq!(shares(1), shares(4), "{family}");
         let mean = model.predict(&last).unwrap().mean;
         for (row, mean) in explanation.rows.iter().zip(mean) {
             assert_eq!(row.mean, f64::from(mean), "{family}");
@@ -79,7 +86,8 @@ fn through_compressed_tails_and_bounds_a_linear_model_adds_up() {
             *value += 4000.0 * normal.uniform() as f32;
         }
     });
-    let member = Member::fit(Family::Linear, 1, &early, &recipe(Family::Linear).levels, Purpose::Use).unwrap();
+    let member =
+        Member::fit(Family::Linear, 1, &early, &recipe(Family::Linear).levels, Purpose::Use).unwrap();
     assert!(member.describe().unwrap().contains("heavy tails compressed"), "{:?}", member.describe());
     let mut wild = last.clone();
     let column = wild.column("lag_week_1").unwrap();
@@ -150,8 +158,9 @@ fn by_definition(players: usize, worth: impl Fn(u32) -> f64) -> Vec<f64> {
 
 fn small_forest() -> (Forest, FeatureMatrix) {
     let mut set = synthetic::training(Shape { days: 60, ..Shape::default() });
-    let kept: Vec<String> =
-        ["lag_week_1", "lag_day_2", "hour_sin", "weekend", "cov:temperature", "last_1"].map(str::to_owned).to_vec();
+    let kept: Vec<String> = ["lag_week_1", "lag_day_2", "hour_sin", "weekend", "cov:temperature", "last_1"]
+        .map(str::to_owned)
+        .to_vec();
     set.features = set.features.with_columns(&kept).unwrap().into_owned();
     let params = Params { trees: 24, leaves: 9, held_out_share: 0.0, ..Params::default() };
     let forest = Booster { params }.fit(&set, &QuantileLevels::parse("0.1,0.5,0.9").unwrap()).unwrap();

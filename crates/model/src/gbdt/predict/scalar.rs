@@ -15,7 +15,8 @@ impl Forest {
             let first = span.first_leaf as usize * effect.len();
             let leaves = &self.stored.leaves[first..][..usize::from(span.leaves) * effect.len()];
             let value = |steps: &[i16]| {
-                let sum: f64 = steps.iter().zip(&effect).map(|(&step, effect)| f64::from(step) * effect).sum();
+                let sum: f64 =
+                    steps.iter().zip(&effect).map(|(&step, effect)| f64::from(step) * effect).sum();
                 sum * f64::from(span.unit)
             };
             Tree {
