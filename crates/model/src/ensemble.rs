@@ -242,6 +242,18 @@ impl EnsembleModel {
             && self.weights.table.len() == self.weights.groups.leads() * members
             && self.members.iter().all(|member| member.is_sound(levels))
     }
+
+    /// The members, in the order of their weights.
+    #[must_use]
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// What the members weigh.
+    #[must_use]
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
 }
 
 impl Predict for EnsembleModel {

@@ -290,6 +290,11 @@ impl FittedModel {
         };
         model && self.calibration.as_ref().is_none_or(|c| c.is_sound(self.levels.len()))
     }
+
+    /// Whether row `i` of a matrix with this model's columns is answered zero because the sun is down.
+    pub(crate) fn is_dark(&self, features: &FeatureMatrix, i: usize) -> bool {
+        self.night.is_some_and(|night| night.is_dark(features, i))
+    }
 }
 
 impl Predict for FittedModel {

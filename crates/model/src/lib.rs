@@ -8,6 +8,7 @@ pub mod compare;
 pub mod dataset;
 pub mod days;
 pub mod ensemble;
+pub mod explain;
 pub mod features;
 pub mod gbdt;
 pub mod groups;

@@ -207,6 +207,49 @@ fn failures_have_their_codes_and_their_mends() {
 }
 
 #[test]
+fn a_forecast_is_explained_and_imagined_otherwise() {
+    let house = House::new();
+    house.write_load();
+    house.good(&[
+        "import",
+        "load.csv",
+        "--columns",
+        "mw=city.load,temp=city.temp",
+        "--time",
+        "time",
+        "--time-zone",
+        "UTC",
+    ]);
+    let line = "train city.load --model linear --horizon 24h --backtest-days 7 --past-only city.temp --json";
+    house.json(&line.split(' ').collect::<Vec<_>>());
+
+    let explained = house.json(&["explain", "city.load", "--json"]);
+    let point = &explained["points"][7];
+    let sum = |field: &str| -> f64 {
+        point[field].as_array().unwrap().iter().map(|share| share["contribution"].as_f64().unwrap()).sum()
+    };
+    let told = point["reference"].as_f64().unwrap() + sum("groups") + sum("adjustments");
+    assert!((told - point["mean"].as_f64().unwrap()).abs() < 1e-3, "{point}");
+    let shown = house.good(&["explain", "city.load", "--since", "2024-03-10T18:00"]);
+    assert!(shown.contains("what moved it") && shown.contains("known at 2024-03-10T18:00:00Z"), "{shown}");
+
+    let warmer = ["whatif", "city.load", "--add", "city.temp=+2", "--from", "2024-03-10"];
+    let shown = house.good(&warmer);
+    assert!(shown.contains("hypothetical") && shown.contains("city.temp: 24 steps"), "{shown}");
+    let answer = house.json(&[warmer.as_slice(), &["--json"]].concat());
+    assert_eq!(answer["points"].as_array().unwrap().len(), 24);
+    for (line, code, mend) in [
+        ("whatif city.load --add city.temp=2", 4, "only the past is read"),
+        ("whatif city.load --add city.tmp=2", 4, "did you mean `city.temp`?"),
+        ("explain city.load --since previous", 3, "name the instant"),
+        ("explain city.laod", 3, "did you mean `city.load`?"),
+    ] {
+        let (found, text) = house.bad(&line.split(' ').collect::<Vec<_>>());
+        assert!(found == code && text.contains(mend), "{line}: {found} {text}");
+    }
+}
+
+#[test]
 fn configuration_from_file_environment_and_flags() {
     let house = House::new();
     std::fs::write(house.path().join("forewatt.toml"), "[server]\nlisten = \"127.0.0.1:1\"\n").unwrap();

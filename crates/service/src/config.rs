@@ -14,6 +14,8 @@ pub struct Config {
     pub train: TrainConfig,
     /// Limits on reads and writes.
     pub limits: LimitsConfig,
+    /// Explanations and what-if questions.
+    pub explain: ExplainConfig,
 }
 
 /// `[forecast]`
@@ -82,4 +84,18 @@ pub struct LimitsConfig {
     pub write_points_max: usize,
     /// Series one list returns at most.
     pub list_max: u32,
+}
+
+/// `[explain]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainConfig {
+    /// Days before the start whose forecasts for the same time of day are the usual a forecast is compared with.
+    pub background_days: u32,
+    /// About how many rows one explanation may ask a model at most; with more to do, it compares with fewer days.
+    pub evaluations_max: usize,
+    /// Covariates one what-if question may change.
+    pub overrides_max: usize,
+    /// Values it may set, over all covariates.
+    pub override_values_max: usize,
 }

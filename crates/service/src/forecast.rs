@@ -61,15 +61,41 @@ pub(crate) struct Answering {
 }
 
 /// A question with every choice made.
-struct Plan {
-    info: Arc<SeriesInfo>,
-    model: Arc<LoadedModel>,
-    as_of: Time,
-    levels: QuantileLevels,
+pub(crate) struct Plan {
+    pub info: Arc<SeriesInfo>,
+    pub model: Arc<LoadedModel>,
+    pub as_of: Time,
+    pub levels: QuantileLevels,
     threshold: Option<f64>,
     /// Why the start is not where it should be.
     moved: Option<String>,
     key: AnswerKey,
+}
+
+impl Plan {
+    /// The start of the first period.
+    pub fn start(&self) -> Time {
+        self.key.base.forecast_start
+    }
+
+    /// How many steps were asked for.
+    pub fn steps(&self) -> usize {
+        self.key.steps
+    }
+
+    /// The first valid time that no feature looks at: those of the last step look a few steps further and at the
+    /// whole local day it belongs to.
+    pub fn inputs_end(&self) -> Time {
+        let recipe = &self.model.version.recipe;
+        self.start().plus_micros(recipe.horizon.steps() as i64 * recipe.resolution.micros() + MICROS_PER_DAY)
+    }
+
+    /// How far before the start the inputs reach, in microseconds.
+    pub fn inputs_micros(&self) -> i64 {
+        let horizon = self.model.version.recipe.horizon;
+        let history = duration_micros(features::history_needed(&self.model.artifact.spec, horizon));
+        history.max(QUALITY_DAYS * MICROS_PER_DAY)
+    }
 }
 
 /// Days before the start whose completeness is the answer's quality.
@@ -116,7 +142,7 @@ impl Service {
         base.map_err(|error: Arc<Error>| (*error).clone())
     }
 
-    async fn plan(&self, request: &ForecastRequest) -> Result<Plan> {
+    pub(crate) async fn plan(&self, request: &ForecastRequest) -> Result<Plan> {
         let answering = self.answering(&request.series, request.version.as_ref()).await?;
         let (info, model) = (&answering.info, &answering.model);
         if request.threshold.is_some_and(|t| !t.is_finite()) {
@@ -240,20 +266,15 @@ impl Service {
         Ok((as_of, data_end, Some(moved)))
     }
 
-    async fn load_inputs(&self, plan: &Plan) -> Result<Dataset> {
-        let artifact = &plan.model.artifact;
-        let recipe = &plan.model.version.recipe;
-        let start = plan.key.base.forecast_start;
-        let history = duration_micros(features::history_needed(&artifact.spec, recipe.horizon));
-        let from = start.plus_micros(-history.max(QUALITY_DAYS * MICROS_PER_DAY));
-        // Features of the last step look a few steps further and at the whole local day it belongs to.
-        let ahead = recipe.horizon.steps() as i64 * recipe.resolution.micros() + MICROS_PER_DAY;
+    pub(crate) async fn load_inputs(&self, plan: &Plan) -> Result<Dataset> {
+        let start = plan.start();
+        let range = (start.plus_micros(-plan.inputs_micros()), plan.inputs_end());
         let view = View::Known { as_of: plan.as_of, forecast_start: start };
-        self.load_dataset(&plan.info.series, &recipe.covariates, (from, start.plus_micros(ahead)), view).await
+        self.load_dataset(&plan.info.series, &plan.model.version.recipe.covariates, range, view).await
     }
 
     /// Dresses predictions as a forecast and holds them to invariants 2 and 3.
-    fn issue(&self, plan: &Plan, predicted: Predicted) -> Result<Forecast> {
+    pub(crate) fn issue(&self, plan: &Plan, predicted: Predicted) -> Result<Forecast> {
         let recipe = &plan.model.version.recipe;
         let start = plan.key.base.forecast_start;
         let step = recipe.resolution.micros();
@@ -297,7 +318,7 @@ impl Service {
 }
 
 /// What the model says and what it was told.
-struct Predicted {
+pub(crate) struct Predicted {
     values: Predictions,
     completeness: f64,
     watermark: Time,
@@ -305,7 +326,7 @@ struct Predicted {
 }
 
 /// Features, prediction, calibration for one start: the same `features::build` as in training.
-fn predict(dataset: &Dataset, model: &LoadedModel, start: Time) -> Result<Predicted> {
+pub(crate) fn predict(dataset: &Dataset, model: &LoadedModel, start: Time) -> Result<Predicted> {
     let recipe = &model.version.recipe;
     let matrix = features::build(dataset, &model.artifact.spec, &[start], recipe.horizon);
     let values = model.artifact.model.predict(&matrix)?;

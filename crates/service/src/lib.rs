@@ -7,6 +7,7 @@ pub mod cache;
 pub mod config;
 pub mod dataset;
 pub mod error;
+pub mod explain;
 pub mod file_dataset;
 pub mod forecast;
 pub mod ingest;
@@ -18,6 +19,7 @@ pub mod promote;
 pub mod quality;
 pub mod series;
 pub mod train;
+pub mod whatif;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -96,6 +96,21 @@ impl SeasonalNaiveModel {
     pub fn is_sound(&self, levels: usize) -> bool {
         self.levels == levels && !self.medians.is_empty() && self.errors.is_sound(levels)
     }
+
+    /// Where the columns it asks in turn lie in a matrix.
+    ///
+    /// # Errors
+    /// [`ModelError::MissingFeature`] naming the first one that is not there.
+    pub(crate) fn columns(&self, features: &FeatureMatrix) -> Result<Vec<usize>, ModelError> {
+        positions(&self.ladder, features)
+    }
+
+    /// What it expects for a row asked as `key`, and the one of `columns` that said so; none when no lag is known.
+    pub(crate) fn told(&self, columns: &[usize], key: &RowKey, row: &[f32]) -> (Option<usize>, f32) {
+        let known = columns.iter().copied().find(|&c| row[c].is_finite());
+        let usual = || self.medians[slot(key, self.medians.len())];
+        (known, known.map_or_else(usual, |c| row[c]))
+    }
 }
 
 fn positions(ladder: &[String], features: &FeatureMatrix) -> Result<Vec<usize>, ModelError> {

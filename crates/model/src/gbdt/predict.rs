@@ -1,5 +1,7 @@
 //! The fitted forest: a compact layout, and the walk through it.
 
+mod scalar;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 

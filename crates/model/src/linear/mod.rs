@@ -5,6 +5,7 @@
 //! there, one penalty is chosen for all hours on the last part of the history instead of by an information
 //! criterion, and the same rows tell how wide the quantiles are.
 
+mod attribute;
 mod descent;
 mod scale;
 mod select;

@@ -6,6 +6,7 @@ use forewatt_domain::{Family, Location, QuantileLevels, SeriesKind, Time, Zone};
 use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime};
 
+use super::exit;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 /// An instant, or a clock reading whose zone is told elsewhere.
@@ -40,6 +41,15 @@ impl When {
             }
         }
     }
+}
+
+/// The instant a flag means, where it is given; local readings in the zone of the series.
+///
+/// # Errors
+/// A usage error that names the flag, see [`When::resolve`].
+pub fn resolve(flag: &str, when: Option<When>, zone: &Zone) -> anyhow::Result<Option<Time>> {
+    let mend = |error| exit::usage(format!("{flag}: {error}"));
+    when.map(|when| when.resolve(zone).map_err(mend)).transpose()
 }
 
 /// Reads RFC 3339, a local date, or a local date and time.

@@ -12,7 +12,6 @@ use jiff::SignedDuration;
 
 use super::arguments::{self, When};
 use super::context::Context;
-use super::exit;
 use super::models::version_id;
 use super::output::Output;
 use crate::plot::{Chart, FanPoint, render};
@@ -88,14 +87,11 @@ pub fn run(context: &Context, args: &Args) -> anyhow::Result<()> {
 }
 
 fn request(args: &Args, zone: &Zone) -> anyhow::Result<ForecastRequest> {
-    let resolve = |flag: &str, when: Option<When>| {
-        when.map(|w| w.resolve(zone).map_err(|error| exit::usage(format!("{flag}: {error}")))).transpose()
-    };
     Ok(ForecastRequest {
         horizon: args.horizon,
         levels: args.quantiles.clone(),
-        as_of: resolve("--as-of", args.as_of)?,
-        forecast_start: resolve("--start", args.start)?,
+        as_of: arguments::resolve("--as-of", args.as_of, zone)?,
+        forecast_start: arguments::resolve("--start", args.start, zone)?,
         threshold: args.threshold,
         version: args.version_id.clone(),
         ..ForecastRequest::new(args.series.clone())

@@ -7,6 +7,7 @@ mod config;
 mod context;
 mod demo;
 mod exit;
+mod explain;
 mod forecast;
 mod import;
 mod jobs;
@@ -17,6 +18,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 mod train;
+mod whatif;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -94,6 +96,10 @@ enum Command {
     Train(train::Args),
     /// Forecast a series
     Forecast(forecast::Args),
+    /// Tell why a forecast is what it is, or why it changed
+    Explain(explain::Args),
+    /// Forecast a series as if its covariates were different
+    Whatif(whatif::Args),
     /// Score a model on the past, from the store or straight from a file
     Backtest(backtest::Args),
     /// List, show and promote model versions
@@ -132,6 +138,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Series(command) => series::run(&context, command),
         Command::Train(args) => train::run(&context, args),
         Command::Forecast(args) => forecast::run(&context, &args),
+        Command::Explain(args) => explain::run(&context, &args),
+        Command::Whatif(args) => whatif::run(&context, &args),
         Command::Backtest(args) => backtest::run(&context, args),
         Command::Models(command) => models::run(&context, command),
         Command::Jobs(command) => jobs::run(&context, command),

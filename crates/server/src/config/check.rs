@@ -66,7 +66,8 @@ fn ranges(config: &Config) -> Vec<String> {
     const HOUR_MS: u64 = 3_600_000;
     let (server, store, cache) = (&config.server, &config.store, &config.cache);
     let (forecast, train, limits) = (&config.forecast, &config.train, &config.limits);
-    let rows: [(&str, u64, u64, u64); 22] = [
+    let explain = &config.explain;
+    let rows: [(&str, u64, u64, u64); 26] = [
         ("server.body_max_bytes", server.body_max_bytes, 1_024, GIB),
         ("server.request_timeout_ms", server.request_timeout_ms, 10, HOUR_MS),
         ("server.concurrency_max", server.concurrency_max as u64, 1, 100_000),
@@ -88,6 +89,10 @@ fn ranges(config: &Config) -> Vec<String> {
         ("limits.read_points_max", limits.read_points_max as u64, 1, 100_000_000),
         ("limits.write_points_max", limits.write_points_max as u64, 1, 100_000_000),
         ("limits.list_max", limits.list_max.into(), 1, 1_000_000),
+        ("explain.background_days", explain.background_days.into(), 1, 366),
+        ("explain.evaluations_max", explain.evaluations_max as u64, 1_000, 100_000_000),
+        ("explain.overrides_max", explain.overrides_max as u64, 1, 1_000),
+        ("explain.override_values_max", explain.override_values_max as u64, 1, 1_000_000),
         ("train.seed", train.seed, 0, i64::MAX as u64),
     ];
     rows.into_iter()

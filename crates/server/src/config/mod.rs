@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
-use forewatt_service::config::{CacheConfig, ForecastConfig, LimitsConfig, TrainConfig};
+use forewatt_service::config::{CacheConfig, ExplainConfig, ForecastConfig, LimitsConfig, TrainConfig};
 use forewatt_service::series::nearest;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,8 @@ pub struct Config {
     pub train: TrainConfig,
     /// Limits on reads and writes.
     pub limits: LimitsConfig,
+    /// Explanations and what-if questions.
+    pub explain: ExplainConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -181,6 +183,7 @@ impl Config {
             cache: self.cache.clone(),
             train: self.train.clone(),
             limits: self.limits.clone(),
+            explain: self.explain.clone(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! REST: one file a resource, one stack of middleware, one description of it all.
 
+pub mod explain;
 pub mod extract;
 pub mod forecast;
 pub mod holidays;
@@ -116,6 +117,8 @@ fn api() -> Router<AppState> {
         .route("/v1/series/{name}/observations", get(observations::read).post(observations::write))
         .route("/v1/series/{name}/quality", get(quality::show))
         .route("/v1/series/{name}/forecast", get(forecast::show))
+        .route("/v1/series/{name}/forecast:explain", get(explain::show))
+        .route("/v1/series/{name}/forecast:whatif", post(explain::whatif))
         .route("/v1/series/{name}/forecasts", get(issued::read))
         .route("/v1/series/{name}/accuracy", get(models::accuracy))
         .route("/v1/series/{name}/holidays", get(holidays::read))

@@ -9,7 +9,9 @@ use utoipa::OpenApi;
 use crate::error::{FieldError, HttpResult, Problem};
 use crate::http::extract::Params;
 use crate::http::reply::Held;
-use crate::http::{forecast, holidays, issued, jobs, models, observations, ops, quality, reply, series};
+use crate::http::{
+    explain, forecast, holidays, issued, jobs, models, observations, ops, quality, reply, series,
+};
 
 /// The API in one description.
 #[derive(OpenApi)]
@@ -27,6 +29,7 @@ use crate::http::{forecast, holidays, issued, jobs, models, observations, ops, q
         observations::read, observations::write,
         quality::show, holidays::read,
         forecast::show, forecast::batch, issued::read,
+        explain::show, explain::whatif,
         models::accuracy, models::list, models::show, models::act,
         jobs::train, jobs::list, jobs::show,
         ops::live, ops::ready, ops::metrics,

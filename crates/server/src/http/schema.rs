@@ -21,6 +21,9 @@ macro_rules! documents {
     )*};
 }
 
+mod explain;
+pub use explain::*;
+
 /// Whether the server can be used.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use forewatt_domain::{Location, Observation, Resolution, Series, SeriesKind, SeriesName, Time, Zone};
-use forewatt_service::config::{CacheConfig, Config, ForecastConfig, LimitsConfig, TrainConfig};
+use forewatt_service::config::{
+    CacheConfig, Config, ExplainConfig, ForecastConfig, LimitsConfig, TrainConfig,
+};
 use forewatt_service::jobs::Progress;
 use forewatt_service::observations::NewObservation;
 use forewatt_service::{Service, StoreOptions};
@@ -55,6 +57,12 @@ pub fn config(now: Time) -> Config {
             jobs_running_max: 1,
         },
         limits: LimitsConfig { read_points_max: 10_000, write_points_max: 10_000, list_max: 100 },
+        explain: ExplainConfig {
+            background_days: 14,
+            evaluations_max: 100_000,
+            overrides_max: 3,
+            override_values_max: 100,
+        },
     }
 }
 

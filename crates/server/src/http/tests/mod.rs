@@ -1,6 +1,7 @@
 //! The router as clients meet it: a real service on a real store in a temporary folder, without a network.
 
 mod contract;
+mod explaining;
 mod reading;
 mod refusing;
 mod writing;
