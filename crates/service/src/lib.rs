@@ -14,6 +14,7 @@ pub mod issued;
 pub mod jobs;
 pub mod models;
 pub mod observations;
+pub mod peaks;
 pub mod promote;
 pub mod quality;
 pub mod series;
