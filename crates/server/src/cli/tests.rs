@@ -33,6 +33,8 @@ fn every_command_parses() {
         "forecast a --horizon PT48H --quantiles 0.1,0.5,0.9 --as-of 2026-01-01 --start 2026-01-01T00:00Z",
         "forecast a --threshold -3.5 --version-id a-v1 --output o.csv --no-plot",
         "backtest --series a --from 2017-01-01 --to 2018-01-01 --model gbdt --refit 7d",
+        "backtest --series a --from 2017-01-01 --to 2018-01-01 --peaks 0.95",
+        "backtest --series a --from 2017-01-01 --to 2018-01-01 --threshold -3.5",
         "backtest --file f.csv --time t --time-zone UTC --target y --known-ahead a,b --past-only c --from 2017-01-01 \
          --to 2018-01-01 --every 24h --horizon 24h --refit never --model seasonal-naive --quantiles 0.1,0.5,0.9 --output o.csv",
         "models list --series a",
@@ -71,6 +73,8 @@ fn what_makes_no_sense_is_refused_with_the_mend() {
         ("backtest --from 2017-01-01 --to 2018-01-01", "--series"),
         ("backtest --series a --file f --time t --target y --from 2017-01-01 --to 2018-01-01", "--file"),
         ("backtest --file f --from 2017-01-01 --to 2018-01-01", "--target"),
+        ("backtest --series a --from 2017-01-01 --to 2018-01-01 --peaks 95", "0.95"),
+        ("backtest --series a --from 2017-01-01 --to 2018-01-01 --peaks 0.9 --threshold 3", "--threshold"),
         ("models promote a-v1 --force", "--reason"),
         ("config print -v -q", "--quiet"),
     ] {
