@@ -10,6 +10,7 @@ pub mod ensemble;
 pub mod features;
 pub mod gbdt;
 pub mod groups;
+pub mod hierarchy;
 pub mod learn;
 pub mod linear;
 pub mod matrix;
