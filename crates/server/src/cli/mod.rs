@@ -12,6 +12,7 @@ mod import;
 mod jobs;
 mod models;
 mod output;
+mod reconcile;
 mod series;
 mod serve;
 #[cfg(test)]
@@ -94,6 +95,8 @@ enum Command {
     Train(train::Args),
     /// Forecast a series
     Forecast(forecast::Args),
+    /// Forecast a series and its parts so that they add up
+    Reconcile(reconcile::Args),
     /// Score a model on the past, from the store or straight from a file
     Backtest(backtest::Args),
     /// List, show and promote model versions
@@ -132,6 +135,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Series(command) => series::run(&context, command),
         Command::Train(args) => train::run(&context, args),
         Command::Forecast(args) => forecast::run(&context, &args),
+        Command::Reconcile(args) => reconcile::run(&context, &args),
         Command::Backtest(args) => backtest::run(&context, args),
         Command::Models(command) => models::run(&context, command),
         Command::Jobs(command) => jobs::run(&context, command),

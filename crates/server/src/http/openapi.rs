@@ -9,7 +9,9 @@ use utoipa::OpenApi;
 use crate::error::{FieldError, HttpResult, Problem};
 use crate::http::extract::Params;
 use crate::http::reply::Held;
-use crate::http::{forecast, holidays, issued, jobs, models, observations, ops, quality, reply, series};
+use crate::http::{
+    forecast, holidays, issued, jobs, models, observations, ops, quality, reconcile, reply, series,
+};
 
 /// The API in one description.
 #[derive(OpenApi)]
@@ -26,7 +28,7 @@ use crate::http::{forecast, holidays, issued, jobs, models, observations, ops, q
         series::list, series::show, series::put,
         observations::read, observations::write,
         quality::show, holidays::read,
-        forecast::show, forecast::batch, issued::read,
+        forecast::show, forecast::batch, reconcile::show, issued::read,
         models::accuracy, models::list, models::show, models::act,
         jobs::train, jobs::list, jobs::show,
         ops::live, ops::ready, ops::metrics,

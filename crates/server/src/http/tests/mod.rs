@@ -2,6 +2,7 @@
 
 mod contract;
 mod reading;
+mod reconciling;
 mod refusing;
 mod writing;
 
