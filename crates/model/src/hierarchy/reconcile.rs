@@ -7,6 +7,9 @@ const RIDGE: f64 = 1e-6;
 /// A pivot below this share of its diagonal is rounding.
 const PIVOT_MIN: f64 = 1e-12;
 
+/// Siblings whose sum is below this share of their sizes nearly cancel out.
+const CANCEL_SHARE: f64 = 0.1;
+
 /// Makes values of one step add up, by one method.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reconciler {
@@ -72,8 +75,8 @@ impl Reconciler {
         self.shrinkage
     }
 
-    /// Makes `values` (one a node) add up exactly. `means` (one a node) tell the proportions of top-down, so that
-    /// samples of one step are shared out alike.
+    /// Makes `values` (one a node) add up exactly. Top-down shares out by the proportions of the values themselves, so
+    /// that samples keep the spread between siblings; where siblings nearly cancel out, by those of `means` (one a node).
     ///
     /// # Errors
     /// [`HierarchyError::Shape`] and [`HierarchyError::NotFinite`].
@@ -103,18 +106,24 @@ impl Reconciler {
 
     /// From the root down, every child gets its share of its parent.
     fn share_out(&self, values: &mut [f64], means: &[f64]) {
+        let alone = values.to_vec();
         for &node in self.tree.inner() {
             let children = self.tree.children(node);
-            let sum: f64 = children.iter().map(|&child| means[child]).sum();
-            let size: f64 = children.iter().map(|&child| means[child].abs()).sum();
+            let sums = [&alone[..], means].map(|all| (all, firm_sum(all, children)));
+            let firm = sums.into_iter().find_map(|(all, sum)| Some((all, sum?)));
             for &child in children {
-                // Proportions of what cancels out mean nothing: then all get the same.
-                let even = sum.abs() <= 1e-9 * size || size == 0.0;
-                let share = if even { 1.0 / children.len() as f64 } else { means[child] / sum };
+                let share = firm.map_or(1.0 / children.len() as f64, |(all, sum)| all[child] / sum);
                 values[child] = values[node] * share;
             }
         }
     }
+}
+
+/// The sum of siblings, unless they nearly cancel out: then their proportions mean nothing.
+fn firm_sum(all: &[f64], siblings: &[usize]) -> Option<f64> {
+    let sum: f64 = siblings.iter().map(|&node| all[node]).sum();
+    let size: f64 = siblings.iter().map(|&node| all[node].abs()).sum();
+    (size > 0.0 && sum.abs() >= CANCEL_SHARE * size).then_some(sum)
 }
 
 fn diagonal(weights: &[f64]) -> Vec<f64> {

@@ -272,6 +272,22 @@ fn a_sum_of_parts_that_err_together_is_wider_than_of_parts_that_do_not() {
 }
 
 #[test]
+fn top_down_keeps_the_spread_between_siblings() {
+    let tree = Tree::new(&[None, Some(0), Some(0)]).unwrap();
+    let top_down = Reconciler::new(&tree, Method::TopDown, None).unwrap();
+    let means = [20.0, 5.0, 5.0];
+    let mut sample = [30.0, 2.0, 8.0];
+    top_down.apply(&mut sample, &means).unwrap();
+    close(&sample, &[30.0, 6.0, 24.0]);
+    let mut cancelling = [30.0, 5.0, -5.0];
+    top_down.apply(&mut cancelling, &means).unwrap();
+    close(&cancelling, &[30.0, 15.0, 15.0]);
+    let mut nothing = [30.0, 0.0, 0.0];
+    top_down.apply(&mut nothing, &[20.0, 0.0, 0.0]).unwrap();
+    close(&nothing, &[30.0, 15.0, 15.0]);
+}
+
+#[test]
 fn a_leaf_left_alone_keeps_its_quantiles_and_equal_seeds_agree() {
     let quantiles: Vec<Vec<f32>> = BASE.iter().map(|&mean| normal(mean, 2.0)).collect();
     let base = BaseStep {
