@@ -82,7 +82,7 @@ impl Service {
         parts::check_sums(&parts, &measured)?;
         let champions: Vec<Option<VersionId>> =
             answered.iter().map(|a| a.as_ref().ok().and_then(|base| base.version.clone())).collect();
-        let past = self.past(&parts, &champions, &measured, moment).await?;
+        let past = self.past(&parts, &champions, &measured, moment, &levels).await?;
         let bases = self.with_stand_ins(&parts, answered, moment, &levels).await?;
         let (asked, seed) = (request.method, self.config.train.seed);
         let work = move || {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use forewatt_domain::time::MICROS_PER_DAY;
-use forewatt_domain::{Time, VersionId};
+use forewatt_domain::{QuantileLevels, Time, VersionId};
 use forewatt_model::hierarchy::Errors;
 use forewatt_store::{ForecastQuery, ForecastStore};
 use futures::{StreamExt, TryStreamExt};
@@ -54,13 +54,15 @@ impl Service {
         (start.plus_micros(-span), start)
     }
 
-    /// Joint errors: issued ones when every part has a champion and enough of them, else rehearsed ones.
+    /// Joint errors: issued ones when every part has a champion and enough of them, else rehearsed ones; `levels` are
+    /// those of the forecasts that stand-ins will be asked for.
     pub(super) async fn past(
         &self,
         parts: &Parts,
         champions: &[Option<VersionId>],
         measured: &Measured,
         moment: Moment,
+        levels: &QuantileLevels,
     ) -> Result<Past> {
         let nodes = parts.series.len();
         let issued = self.issued_errors(parts, champions, measured, moment).await?;
@@ -68,9 +70,12 @@ impl Service {
             return Ok(Past { source: ErrorSource::Issued, errors: issued, reason: None });
         }
         let when = (moment.start, moment.as_of);
-        let each = parts.series.iter().cloned().map(|part| {
+        // Who has no champion will be asked for a forecast too: one backtest gives both.
+        let ahead = champions.iter().map(|champion| champion.is_none().then(|| levels.clone()));
+        let scenes: Vec<_> = parts.series.iter().cloned().zip(ahead).collect();
+        let each = scenes.into_iter().map(|(part, ahead)| {
             let service = self.clone();
-            async move { service.rehearse(&part, when, moment.steps, None).await }
+            async move { service.rehearse(&part, when, moment.steps, ahead.as_ref()).await }
         });
         let played = futures::stream::iter(each).buffered(REHEARSALS_AT_ONCE).try_collect::<Vec<_>>().await;
         match played {
