@@ -44,9 +44,6 @@ pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 #[derive(Clone)]
 pub struct Service(Arc<Inner>);
 
-/// Quick backtests kept in memory: those of one large hierarchy, each some tens of kilobytes.
-const REHEARSALS_MAX: u64 = 2 * reconcile::NODES_MAX as u64;
-
 /// What all clones share.
 pub struct Inner {
     /// Persistence.
@@ -66,8 +63,6 @@ pub struct Inner {
     pub(crate) issued: issued::Writer,
     /// Background work.
     pub(crate) jobs: jobs::Queue,
-    /// Quick backtests of the parts of hierarchies.
-    pub(crate) rehearsals: Cache<reconcile::Scene, Arc<reconcile::Rehearsal>>,
 }
 
 impl std::ops::Deref for Service {
@@ -109,19 +104,8 @@ impl Service {
         let answers = cache::Answers::new(&config.cache);
         let issued = issued::Writer::start(store.clone(), config.forecast.issued_queue_max);
         let (jobs, jobs_inbox) = jobs::Queue::new(config.train.jobs_queue_max);
-        let rehearsals = Cache::builder().max_capacity(REHEARSALS_MAX).build();
-        let inner = Inner {
-            store,
-            config,
-            clock,
-            known_series,
-            answering,
-            loaded_models,
-            answers,
-            issued,
-            jobs,
-            rehearsals,
-        };
+        let inner =
+            Inner { store, config, clock, known_series, answering, loaded_models, answers, issued, jobs };
         let service = Self(Arc::new(inner));
         jobs::start_workers(&service, &jobs_inbox);
         service

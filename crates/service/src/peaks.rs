@@ -71,8 +71,11 @@ mod tests {
         // Local midnight of the day before the clocks go forward: 24 hours, then 23.
         let spring = rows("2026-03-27T23:00:00Z", 24 + 23);
         assert_eq!(whole_days(&spring, &zone), [0..24, 24..47]);
-        assert_eq!(whole_days(&spring[..46], &zone), [0..24], "an hour is missing");
-        assert_eq!(whole_days(&spring[1..], &zone), [23..46], "the first day began before the forecast");
+        let only = |rows: &[BacktestRow]| {
+            whole_days(rows, &zone).iter().map(|d| (d.start, d.end)).collect::<Vec<_>>()
+        };
+        assert_eq!(only(&spring[..46]), [(0, 24)], "an hour is missing");
+        assert_eq!(only(&spring[1..]), [(23, 46)], "the first day began before the forecast");
         let both = [rows("2026-06-01T22:00:00Z", 24), rows("2026-06-02T22:00:00Z", 24)].concat();
         assert_eq!(whole_days(&both, &zone), [0..24, 24..48], "each forecast has its day");
         assert!(whole_days(&[], &zone).is_empty());

@@ -80,8 +80,8 @@ impl Service {
         let played = futures::stream::iter(each).buffered(REHEARSALS_AT_ONCE).try_collect::<Vec<_>>().await;
         match played {
             Ok(played) => {
-                let all = played.iter().map(|p| p.errors.clone()).collect();
-                let (source, errors) = (ErrorSource::Backtest, joint(all)?);
+                let all: Vec<_> = played.iter().map(|p| p.errors.clone()).collect();
+                let (source, errors) = (ErrorSource::Backtest, joint(&all)?);
                 Ok(Past { source, errors, reason: None })
             }
             Err(error) if error.kind == ErrorKind::InsufficientData => {
@@ -115,12 +115,12 @@ impl Service {
                 .filter_map(|p| Some((p.valid_time, measured[place].get(&p.valid_time)? - p.mean)));
             all.push(known.collect());
         }
-        joint(all)
+        joint(&all)
     }
 }
 
 /// The steps at which every part's error is known.
-fn joint<K: Ord>(all: Vec<BTreeMap<K, f64>>) -> Result<Errors> {
+fn joint<K: Ord>(all: &[BTreeMap<K, f64>]) -> Result<Errors> {
     let nodes = all.len();
     let rows: Vec<Vec<f64>> = all.first().map_or_else(Vec::new, |first| {
         first.keys().filter_map(|key| all.iter().map(|errors| errors.get(key).copied()).collect()).collect()
@@ -136,7 +136,7 @@ mod tests {
     fn only_steps_known_of_all_are_joint() {
         let first = BTreeMap::from([(1, 0.1), (2, 0.2), (4, 0.4)]);
         let second = BTreeMap::from([(2, 2.0), (3, 3.0), (4, 4.0)]);
-        let errors = joint(vec![first, second]).unwrap();
+        let errors = joint(&[first, second]).unwrap();
         assert_eq!((errors.rows(), errors.nodes()), (2, 2));
         assert_eq!((errors.at(0, 0), errors.at(1, 1)), (0.2, 4.0));
     }

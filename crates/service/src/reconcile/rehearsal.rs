@@ -80,7 +80,7 @@ impl Service {
             let played = blocking(move || play(&dataset, &scene, days, levels.as_ref(), seed)).await??;
             Ok(Arc::new(played))
         };
-        let known = self.rehearsals.try_get_with(scene.clone(), play).await;
+        let known = self.answers.rehearsals.try_get_with(scene.clone(), play).await;
         known.map_err(|error: Arc<Error>| (*error).clone())
     }
 }
