@@ -12,6 +12,7 @@ pub mod explain;
 pub mod features;
 pub mod gbdt;
 pub mod groups;
+pub mod hierarchy;
 pub mod learn;
 pub mod linear;
 pub mod matrix;

@@ -172,9 +172,44 @@ fn a_backtest_straight_from_a_file() {
 fn a_backtest_from_the_store() {
     let house = House::new();
     house.import();
-    let line = "backtest --series city.load --from 2024-03-01 --to 2024-03-04 --model seasonal-naive --json";
+    let line = "backtest --series city.load --from 2024-03-01 --to 2024-03-04 --model seasonal-naive --json --peaks 0.9";
     let document = house.json(&line.split(' ').collect::<Vec<_>>());
+    assert_eq!(document["peaks"]["count"], 72, "{document}");
+    assert_eq!(document["peaks"]["days"]["days"], 3, "{document}");
+    let shown =
+        house.good(&line.replace(" --json --peaks 0.9", " --threshold 55").split(' ').collect::<Vec<_>>());
+    assert!(shown.contains("peaks above 55.00 MW") && shown.contains("Brier score"), "{shown}");
     assert!(document["metrics"]["mae"].as_f64().unwrap().is_finite(), "{document}");
+}
+
+#[test]
+fn a_series_and_its_parts_add_up() {
+    let house = House::new();
+    house.write_load();
+    let text = std::fs::read_to_string(house.path().join("load.csv")).unwrap();
+    let mut parts = "time,whole,small,large\n".to_owned();
+    for line in text.lines().skip(1) {
+        let mut cells = line.split(',');
+        let (time, load) = (cells.next().unwrap(), cells.next().unwrap().parse::<f64>().unwrap());
+        writeln!(parts, "{time},{load},{},{}", 0.25 * load, 0.75 * load).unwrap();
+    }
+    std::fs::write(house.path().join("parts.csv"), parts).unwrap();
+    let import = "import parts.csv --time time --columns whole=city.load,small=city.small,large=city.large --unit MW \
+                  --kind load --time-zone UTC";
+    house.good(&import.split_whitespace().collect::<Vec<_>>());
+    let (code, text) = house.bad(&["reconcile", "city.load"]);
+    assert!(code == 4 && text.contains("series set PART --parent city.load"), "{code} {text}");
+    house.good(&["series", "set", "city.small", "--parent", "city.load"]);
+    house.good(&["series", "set", "city.large", "--parent", "city.load"]);
+    assert_eq!(house.bad(&["reconcile", "city.load"]).0, 3, "nobody can forecast any of them");
+    house.train();
+    let answer = house.json(&["reconcile", "city.load", "--method", "wls", "--horizon", "6h", "--json"]);
+    for step in 0..6 {
+        let mean = |place: usize| answer["series"][place]["points"][step]["mean"].as_f64().unwrap();
+        assert_eq!(mean(0).to_bits(), (mean(1) + mean(2)).to_bits(), "{answer}");
+    }
+    let shown = house.good(&["reconcile", "city.load", "--horizon", "6h"]);
+    assert!(shown.contains("2 of 3 series have no usable champion") && shown.contains("stand-in"), "{shown}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use forewatt_domain::{Forecast, SeriesName, Time, VersionId};
 use moka::future::Cache;
 
 use crate::config::CacheConfig;
+use crate::reconcile::{Rehearsal, Scene};
 
 /// What a base forecast depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -57,13 +58,18 @@ pub struct Answer {
     pub etag: String,
 }
 
-/// Both levels of what is remembered.
+/// Both levels of what is remembered, and what reconciliation remembers.
 pub struct Answers {
     pub(crate) bases: Cache<BaseKey, Arc<Forecast>>,
     pub(crate) answers: Cache<AnswerKey, Arc<Answer>>,
+    /// Quick backtests of the parts of hierarchies.
+    pub(crate) rehearsals: Cache<Scene, Arc<Rehearsal>>,
     pub(crate) hits: metrics::Counter,
     pub(crate) misses: metrics::Counter,
 }
+
+/// Errors that quick backtests keep in memory, some forty bytes each: those of several hierarchies.
+const REHEARSED_VALUES_MAX: u64 = 1_000_000;
 
 /// Bytes of a cached value beside its JSON: keys, points and the cache's own books.
 const OVERHEAD_BYTES: usize = 512;
@@ -87,7 +93,11 @@ impl Answers {
             })
             .time_to_live(ttl)
             .build();
+        let rehearsals = Cache::builder()
+            .max_capacity(REHEARSED_VALUES_MAX)
+            .weigher(move |_, played: &Arc<Rehearsal>| clamp(played.errors.len() + 1))
+            .build();
         let counter = |result| metrics::counter!("forewatt_cache_requests_total", "result" => result);
-        Self { bases, answers, hits: counter("hit"), misses: counter("miss") }
+        Self { bases, answers, rehearsals, hits: counter("hit"), misses: counter("miss") }
     }
 }

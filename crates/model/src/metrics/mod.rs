@@ -15,10 +15,12 @@
 //! | skill | 1 - pinball / pinball of the baseline on the same rows | Murphy, MWR 116 (1988) |
 
 mod lead;
+mod peaks;
 
 use serde::{Deserialize, Serialize};
 
 pub use lead::{LeadMetrics, by_lead};
+pub use peaks::{DayPeaks, Detection, PeakAt, Peaks, peaks};
 
 /// One forecast and what came true.
 #[derive(Debug, Clone, Copy)]

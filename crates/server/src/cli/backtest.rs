@@ -9,6 +9,7 @@ use forewatt_service::backtest::{self as service_backtest, BacktestRequest};
 use forewatt_service::file_dataset::{self, FileColumns, FileCovariate};
 use forewatt_service::ingest::{FileSource, ImportOptions, Limits};
 use forewatt_service::jobs::Progress;
+use forewatt_service::peaks::{self, PeakAt, Peaks};
 use forewatt_service::{Outcome, Refit};
 use jiff::SignedDuration;
 
@@ -29,7 +30,9 @@ Examples:
 
 Every forecast sees only what was known at its start. --from is the first start; none starts at or after --to. \
 Both are RFC 3339, or dates and times of the series' zone. --output has exactly the columns \
-forecast_start,valid_time,actual,mean,q0.1,...,q0.9 with RFC 3339 times; an unknown actual is empty.";
+forecast_start,valid_time,actual,mean,q0.1,...,q0.9 with RFC 3339 times; an unknown actual is empty. \
+--peaks 0.95 also scores the top twentieth of the actuals as peaks, --threshold 350 whatever lies above 350: \
+whether they were told, each local day's peak hour and height, and the errors at peaks alone.";
 
 /// Flags of `backtest`.
 #[derive(Debug, clap::Args)]
@@ -74,6 +77,12 @@ pub struct Args {
     /// Seed of everything random [default: train.seed of the configuration]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Also score peaks: values above this quantile of the actuals, such as 0.95
+    #[arg(long, value_name = "QUANTILE", value_parser = share, conflicts_with = "threshold")]
+    peaks: Option<f64>,
+    /// Also score peaks: values above this one, in the series' unit
+    #[arg(long, value_name = "VALUE", value_parser = arguments::finite, allow_negative_numbers = true)]
+    threshold: Option<f64>,
     /// Write every forecast value to this CSV file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -131,6 +140,8 @@ pub struct Scored {
     pub to: Time,
     /// What came out.
     pub outcome: Outcome,
+    /// Its peaks, when asked for.
+    pub peaks: Option<Peaks>,
 }
 
 /// Scores, writes, shows.
@@ -140,12 +151,14 @@ pub fn run(context: &Context, args: Args) -> anyhow::Result<()> {
     }
     let bar = context.out.work_bar();
     let (output, no_plot) = (args.output.clone(), args.no_plot);
+    let peak_at = args.peaks.map(PeakAt::Quantile).or(args.threshold.map(PeakAt::Threshold));
     let scored = match args.series.clone() {
         Some(series) => from_store(context, &args, &series, follow(&bar)),
         None => from_file(context, args, follow(&bar)),
     };
     bar.finish_and_clear();
-    let scored = scored?;
+    let mut scored = scored?;
+    scored.peaks = peak_at.and_then(|at| peaks::of_backtest(&scored.outcome, &scored.zone, at));
     if let Some(path) = &output {
         write_csv(path, &scored.outcome).with_context(|| format!("writing {}", path.display()))?;
         context.out.note(&format!(
@@ -174,7 +187,7 @@ fn from_store(
         let request = request(context, args, covariates, &zone)?;
         let outcome = service.backtest(name, &request, progress).await?;
         let (from, to, unit) = (request.from, request.to, info.series.unit.clone());
-        Ok(Scored { name: name.to_string(), unit, zone, from, to, outcome })
+        Ok(Scored { name: name.to_string(), unit, zone, from, to, outcome, peaks: None })
     })
 }
 
@@ -201,7 +214,7 @@ fn from_file(context: &Context, args: Args, progress: Progress) -> anyhow::Resul
             let request = request(&context_, &args, read.covariates.clone(), &zone)?;
             let outcome = service_backtest::run(&read.dataset, &request, &progress)?;
             let unit = args.from_file.about.unit.clone().unwrap_or_default();
-            Ok(Scored { name: target, unit, zone, from: request.from, to: request.to, outcome })
+            Ok(Scored { name: target, unit, zone, from: request.from, to: request.to, outcome, peaks: None })
         };
         tokio::task::spawn_blocking(work).await.context("the backtest ended unexpectedly")?
     })
@@ -293,6 +306,16 @@ fn refit(text: &str) -> Result<Refit, String> {
         return Ok(Refit::Never);
     }
     arguments::duration(text).map(Refit::Every).map_err(|error| format!("{error}, or never"))
+}
+
+/// Reads a quantile strictly between 0 and 1.
+fn share(text: &str) -> Result<f64, String> {
+    let level = arguments::finite(text)?;
+    if level > 0.0 && level < 1.0 {
+        Ok(level)
+    } else {
+        Err("write a quantile between 0 and 1, such as 0.95".to_owned())
+    }
 }
 
 /// A long backtest must not end at a folder that is not there.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use forewatt_domain::Time;
 use forewatt_domain::time::MICROS_PER_DAY;
 use forewatt_service::Outcome;
+use forewatt_service::peaks::Peaks;
 use serde_json::{Value, json};
 
 use super::backtest::Scored;
@@ -52,6 +53,10 @@ pub fn show(out: Output, scored: &Scored, no_plot: bool) -> anyhow::Result<()> {
     if outcome.by_lead.len() > 1 {
         text.push('\n');
         text.push_str(&by_lead(outcome));
+    }
+    if let Some(found) = &scored.peaks {
+        text.push('\n');
+        text.push_str(&peaks(found, &scored.unit));
     }
     if !no_plot {
         text.push('\n');
@@ -114,6 +119,44 @@ fn by_lead(outcome: &Outcome) -> String {
     table.render()
 }
 
+/// What the forecasts told of the values above the threshold.
+fn peaks(found: &Peaks, unit: &str) -> String {
+    let or_dash = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), number);
+    let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+    let mut text = format!(
+        "peaks above {}{unit}: {} of {} values\n",
+        number(found.threshold),
+        count(found.above as u64),
+        count(found.count as u64)
+    );
+    let mut table = Table::new(&["told by", ">told", ">hits", ">precision", ">recall", ">F1"]);
+    for (name, told) in [("the mean", &found.by_mean), ("P > 0.5", &found.by_probability)] {
+        let ratios = [told.precision, told.recall, told.f1].map(or_dash);
+        let counts = [told.told, told.hits].map(|n| count(n as u64));
+        table.row(std::iter::once(name.to_owned()).chain(counts).chain(ratios));
+    }
+    text.push_str(&table.render());
+    text.push_str(&format!(
+        "Brier score {}, skill {}; rCRPS {}, at peaks {}\n",
+        number(found.brier),
+        or_dash(found.brier_skill),
+        or_dash(found.rcrps),
+        or_dash(found.rcrps_peaks)
+    ));
+    text.push_str(&match &found.days {
+        Some(days) => format!(
+            "peak of the day, {} whole days: right step {:.0} %, within one {:.0} %; height MAE {}, bias {}\n",
+            count(days.days as u64),
+            100.0 * days.hit_exact,
+            100.0 * days.hit_near,
+            number(days.magnitude_mae),
+            number(days.magnitude_bias)
+        ),
+        None => "peak of the day: no forecast covers a whole local day; start them at local midnight\n".to_owned(),
+    });
+    text
+}
+
 /// The last days: what was measured over what had been forecast, the newest forecast where several overlap.
 fn chart(out: Output, scored: &Scored) -> String {
     let outcome = &scored.outcome;
@@ -152,7 +195,7 @@ fn document(scored: &Scored) -> Value {
         })
     });
     let leads: Vec<Value> = leads.collect();
-    json!({
+    let mut document = json!({
         "series": scored.name,
         "model": outcome.family,
         "baseline": outcome.baseline,
@@ -163,7 +206,11 @@ fn document(scored: &Scored) -> Value {
         "metrics": map(&outcome.metrics.named()),
         "baseline_metrics": map(&outcome.baseline_metrics.named()),
         "by_lead": leads,
-    })
+    });
+    if let Some(peaks) = &scored.peaks {
+        document["peaks"] = json!(peaks);
+    }
+    document
 }
 
 fn map(named: &[(String, f64)]) -> Value {

@@ -13,6 +13,7 @@ mod import;
 mod jobs;
 mod models;
 mod output;
+mod reconcile;
 mod series;
 mod serve;
 #[cfg(test)]
@@ -100,6 +101,8 @@ enum Command {
     Explain(explain::Args),
     /// Forecast a series as if its covariates were different
     Whatif(whatif::Args),
+    /// Forecast a series and its parts so that they add up
+    Reconcile(reconcile::Args),
     /// Score a model on the past, from the store or straight from a file
     Backtest(backtest::Args),
     /// List, show and promote model versions
@@ -140,6 +143,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Forecast(args) => forecast::run(&context, &args),
         Command::Explain(args) => explain::run(&context, &args),
         Command::Whatif(args) => whatif::run(&context, &args),
+        Command::Reconcile(args) => reconcile::run(&context, &args),
         Command::Backtest(args) => backtest::run(&context, args),
         Command::Models(command) => models::run(&context, command),
         Command::Jobs(command) => jobs::run(&context, command),

@@ -35,7 +35,10 @@ fn every_command_parses() {
         "explain a --horizon 24h --as-of 2026-01-02 --start 2026-01-02 --since previous --features 9 --version-id a-v1",
         "explain a --since 2026-01-01T06:00",
         "whatif a --add t=+2 --scale t=1.1 --add w=-3 --from 2026-01-01 --to 2026-01-02 --quantiles 0.1,0.9",
+        "reconcile a --method wls --horizon 24h --quantiles 0.1,0.9 --as-of 2026-01-01 --start 2026-01-01 --json",
         "backtest --series a --from 2017-01-01 --to 2018-01-01 --model gbdt --refit 7d",
+        "backtest --series a --from 2017-01-01 --to 2018-01-01 --peaks 0.95",
+        "backtest --series a --from 2017-01-01 --to 2018-01-01 --threshold -3.5",
         "backtest --file f.csv --time t --time-zone UTC --target y --known-ahead a,b --past-only c --from 2017-01-01 \
          --to 2018-01-01 --every 24h --horizon 24h --refit never --model seasonal-naive --quantiles 0.1,0.5,0.9 --output o.csv",
         "models list --series a",
@@ -68,6 +71,7 @@ fn what_makes_no_sense_is_refused_with_the_mend() {
         ("whatif a", "--add"),
         ("whatif a --add t", "NAME=NUMBER"),
         ("whatif a --scale t=inf", "finite"),
+        ("reconcile a --method mnit", "mint"),
         ("import f.csv --time t", "--series"),
         ("import f.csv --series a --time t", "--value"),
         ("import f.csv --series a --time t --value v --time-zone Mars", "Europe/Madrid"),
@@ -79,6 +83,8 @@ fn what_makes_no_sense_is_refused_with_the_mend() {
         ("backtest --from 2017-01-01 --to 2018-01-01", "--series"),
         ("backtest --series a --file f --time t --target y --from 2017-01-01 --to 2018-01-01", "--file"),
         ("backtest --file f --from 2017-01-01 --to 2018-01-01", "--target"),
+        ("backtest --series a --from 2017-01-01 --to 2018-01-01 --peaks 95", "0.95"),
+        ("backtest --series a --from 2017-01-01 --to 2018-01-01 --peaks 0.9 --threshold 3", "--threshold"),
         ("models promote a-v1 --force", "--reason"),
         ("config print -v -q", "--quiet"),
     ] {

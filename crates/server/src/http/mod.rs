@@ -14,6 +14,7 @@ pub mod openapi;
 pub mod ops;
 pub mod pack;
 pub mod quality;
+pub mod reconcile;
 pub mod reply;
 pub mod schema;
 pub mod series;
@@ -119,6 +120,7 @@ fn api() -> Router<AppState> {
         .route("/v1/series/{name}/forecast", get(forecast::show))
         .route("/v1/series/{name}/forecast:explain", get(explain::show))
         .route("/v1/series/{name}/forecast:whatif", post(explain::whatif))
+        .route("/v1/series/{name}/forecast:reconciled", get(reconcile::show))
         .route("/v1/series/{name}/forecasts", get(issued::read))
         .route("/v1/series/{name}/accuracy", get(models::accuracy))
         .route("/v1/series/{name}/holidays", get(holidays::read))

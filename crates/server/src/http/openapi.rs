@@ -10,7 +10,7 @@ use crate::error::{FieldError, HttpResult, Problem};
 use crate::http::extract::Params;
 use crate::http::reply::Held;
 use crate::http::{
-    explain, forecast, holidays, issued, jobs, models, observations, ops, quality, reply, series,
+    explain, forecast, holidays, issued, jobs, models, observations, ops, quality, reconcile, reply, series,
 };
 
 /// The API in one description.
@@ -28,7 +28,7 @@ use crate::http::{
         series::list, series::show, series::put,
         observations::read, observations::write,
         quality::show, holidays::read,
-        forecast::show, forecast::batch, issued::read,
+        forecast::show, forecast::batch, reconcile::show, issued::read,
         explain::show, explain::whatif,
         models::accuracy, models::list, models::show, models::act,
         jobs::train, jobs::list, jobs::show,

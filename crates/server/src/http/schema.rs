@@ -68,6 +68,82 @@ pub struct PointDocument {
     probability_above: Option<f64>,
 }
 
+/// A series and its parts, with forecasts that add up.
+pub struct ReconciledDocument {
+    /// The series that is the sum of the others.
+    parent: String,
+    /// The unit of every value.
+    unit: String,
+    /// The start of the first period, RFC 3339.
+    forecast_start: String,
+    /// When it was made.
+    issued_at: String,
+    /// The method asked for.
+    asked: String,
+    /// The method used: `wls-structural` when there are too few past errors for the one asked for.
+    method: String,
+    /// Why this is not the answer it should be; null when all is well.
+    degraded: Option<String>,
+    /// What weights and joint samples were made of.
+    errors: PastErrorsDocument,
+    /// Joint samples that the quantiles were read off.
+    samples: u64,
+    /// Whether values below zero were ruled out.
+    non_negative: bool,
+    /// By how much parents and the sums of their parts differed before, on average.
+    base_gap: f64,
+    /// The parent first, then its parts level by level.
+    series: Vec<ReconciledSeriesDocument>,
+    /// Series that name the parent and cannot be summed into it.
+    left_out: Vec<LeftOutDocument>,
+}
+
+/// Past errors of all series together.
+pub struct PastErrorsDocument {
+    /// `issued` forecasts, a quick `backtest`, or `none`.
+    source: String,
+    /// Steps at which every series' error is known.
+    steps: u64,
+    /// How far correlations were shrunk, 0 to 1, for `mint`.
+    shrinkage: Option<f64>,
+}
+
+/// One series of the hierarchy.
+pub struct ReconciledSeriesDocument {
+    /// Which.
+    series: String,
+    /// What it is a part of here; null for the first.
+    parent: Option<String>,
+    /// Which version made the forecast alone; null for a stand-in.
+    model_version: Option<String>,
+    /// Which model stood in and why; null when the champion answered.
+    stand_in: Option<String>,
+    /// Why the forecast alone is not what it should be.
+    degraded: Option<String>,
+    /// One a step, by rising valid time.
+    points: Vec<ReconciledPointDocument>,
+}
+
+/// A value before and after.
+pub struct ReconciledPointDocument {
+    /// The start of the period it is about.
+    valid_time: String,
+    /// The expected value of the model alone.
+    base_mean: f64,
+    /// The reconciled expected value: a parent's is the sum of its parts'.
+    mean: f64,
+    /// A value for each level; they never cross.
+    quantiles: BTreeMap<String, f64>,
+}
+
+/// A series that is no part.
+pub struct LeftOutDocument {
+    /// Which.
+    series: String,
+    /// Why.
+    reason: String,
+}
+
 /// The results of a batch.
 pub struct BatchDocument {
     /// One a question, in their order.

@@ -3,6 +3,7 @@
 mod contract;
 mod explaining;
 mod reading;
+mod reconciling;
 mod refusing;
 mod writing;
 

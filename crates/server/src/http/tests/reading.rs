@@ -9,7 +9,7 @@ use super::*;
 use crate::http::schema;
 
 /// Reads an answer through its published description, unknown fields refused.
-fn described<T: DeserializeOwned>(reply: &Reply) -> T {
+pub(super) fn described<T: DeserializeOwned>(reply: &Reply) -> T {
     let text = String::from_utf8_lossy(&reply.body);
     assert_eq!(reply.status, 200, "{text}");
     assert_eq!(reply.header("content-type"), "application/json");
