@@ -18,7 +18,7 @@ mod lead;
 
 use serde::{Deserialize, Serialize};
 
-pub use lead::{LeadMetrics, by_lead};
+pub use lead::{LeadMetrics, by_lead, lead_buckets};
 
 /// One forecast and what came true.
 #[derive(Debug, Clone, Copy)]
