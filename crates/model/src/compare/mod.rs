@@ -107,7 +107,7 @@ pub enum CompareError {
     },
     /// Something is, but what came true is not known.
     #[error(
-        "`{a}` and `{b}` share {shared} values and of none is it known what came true: name the series or the column that holds it"
+        "`{a}` and `{b}` share {shared} values and of none is it known what came true: name the series (`of`) or the column (`actual`) that holds it"
     )]
     NoActuals {
         /// The first name.
