@@ -178,6 +178,68 @@ fn a_backtest_from_the_store() {
 }
 
 #[test]
+fn two_backtests_and_a_third_partys_file_are_compared() {
+    let house = House::new();
+    house.write_load();
+    for family in ["seasonal-naive", "linear"] {
+        let line = format!(
+            "backtest --file load.csv --time time --time-zone UTC --target mw --from 2024-02-15 --to 2024-03-10 \
+             --refit never --model {family} --quantiles 0.1,0.5,0.9 --output {family}.csv --quiet --no-plot"
+        );
+        house.good(&line.split_whitespace().collect::<Vec<_>>());
+    }
+    let ours = ["compare", "linear.csv", "seasonal-naive.csv"];
+    let shown = house.good(&ours);
+    assert!(shown.contains("linear.csv is better than seasonal-naive.csv by"), "{shown}");
+    assert!(shown.contains("Giacomini-White") && shown.contains("from 12 to 24 h"), "{shown}");
+    let document = house.json(&[&ours[..], &["--json"]].concat());
+    assert_eq!((&document["days"], &document["a"]["matched"]), (&24.into(), &(24 * 24).into()), "{document}");
+    assert_eq!(document["losses"][2]["loss"], "pinball");
+
+    // A third party's file: the load itself, a day late, and one that knows everything.
+    let load = std::fs::read_to_string(house.path().join("load.csv")).unwrap();
+    let lines: Vec<&str> = load.lines().skip(1).collect();
+    let mut theirs = "hour;yesterday;perfect;real\n".to_owned();
+    for (now, before) in lines[24..].iter().zip(&lines) {
+        let value = |line: &str| line.split(',').nth(1).unwrap().to_owned();
+        let hour = now[..16].replace('T', " ");
+        writeln!(theirs, "{hour};{};{};{}", value(before), value(now), value(now)).unwrap();
+    }
+    std::fs::write(house.path().join("theirs.csv"), theirs).unwrap();
+    let line = "compare linear.csv --file theirs.csv --decimal point --time hour --time-zone UTC --value yesterday --actual real --json";
+    let document = house.json(&line.split(' ').collect::<Vec<_>>());
+    assert_eq!(
+        (&document["matched_by"], &document["b"]["name"]),
+        (&"valid_time".into(), &"yesterday".into())
+    );
+    assert_eq!(document["losses"].as_array().unwrap().len(), 2);
+    assert_eq!(document["b"]["without_counterpart"], (DAYS - 1 - 24) * 24);
+    let line = "compare --file theirs.csv --decimal point --time hour --time-zone UTC --value yesterday --value perfect --actual real";
+    let shown = house.good(&line.split(' ').collect::<Vec<_>>());
+    assert!(shown.contains("perfect is better than yesterday by 100.0 %"), "{shown}");
+    assert!(!house.path().join("forewatt-data").exists(), "no store is needed");
+
+    let zone = "compare linear.csv --file theirs.csv --decimal point --time hour --time-zone Asia/Kolkata --value yesterday --actual real";
+    for (line, code, mend) in [
+        ("compare linear.csv", 2, "1 forecasts are named"),
+        ("compare linear.csv none.csv", 3, "none.csv"),
+        ("compare linear.csv seasonal-naive.csv --to 2024-02-20", 4, "at least 8 days"),
+        ("compare linear.csv load.csv", 4, "valid_time"),
+        (
+            "compare linear.csv --file theirs.csv --decimal point --time hour --value perfect --time-zone UTC --actual x",
+            4,
+            "`x`",
+        ),
+        (zone, 4, "time zone"),
+        ("compare linear.csv nobody", 3, "nobody"),
+    ] {
+        let (found, text) = house.bad(&line.split(' ').collect::<Vec<_>>());
+        assert!(text.contains(mend), "{line}: {text}");
+        assert_eq!(found, code, "{line}: {text}");
+    }
+}
+
+#[test]
 fn failures_have_their_codes_and_their_mends() {
     let house = House::new();
     house.import();

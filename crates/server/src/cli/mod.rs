@@ -3,6 +3,8 @@
 mod arguments;
 mod backtest;
 mod backtest_report;
+mod compare;
+mod compare_report;
 mod config;
 mod context;
 mod demo;
@@ -96,6 +98,8 @@ enum Command {
     Forecast(forecast::Args),
     /// Score a model on the past, from the store or straight from a file
     Backtest(backtest::Args),
+    /// Test whether one forecast is better than another: files, versions, a third party's
+    Compare(compare::Args),
     /// List, show and promote model versions
     #[command(subcommand)]
     Models(models::Command),
@@ -133,6 +137,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Train(args) => train::run(&context, args),
         Command::Forecast(args) => forecast::run(&context, &args),
         Command::Backtest(args) => backtest::run(&context, args),
+        Command::Compare(args) => compare::run(&context, &args),
         Command::Models(command) => models::run(&context, command),
         Command::Jobs(command) => jobs::run(&context, command),
         Command::Config(command) => config::run(&context, &command),

@@ -9,7 +9,9 @@ use utoipa::OpenApi;
 use crate::error::{FieldError, HttpResult, Problem};
 use crate::http::extract::Params;
 use crate::http::reply::Held;
-use crate::http::{forecast, holidays, issued, jobs, models, observations, ops, quality, reply, series};
+use crate::http::{
+    compare, forecast, holidays, issued, jobs, models, observations, ops, quality, reply, series,
+};
 
 /// The API in one description.
 #[derive(OpenApi)]
@@ -27,7 +29,7 @@ use crate::http::{forecast, holidays, issued, jobs, models, observations, ops, q
         observations::read, observations::write,
         quality::show, holidays::read,
         forecast::show, forecast::batch, issued::read,
-        models::accuracy, models::list, models::show, models::act,
+        models::accuracy, models::list, models::show, models::act, compare::compare,
         jobs::train, jobs::list, jobs::show,
         ops::live, ops::ready, ops::metrics,
     ),

@@ -7,7 +7,7 @@ use forewatt_model::compare::{ForecastRow, Forecasts};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file_dataset::name_of_column;
-use crate::ingest::{self, Availability, ColumnMap, ImportError, ImportOptions, Report, Source};
+use crate::ingest::{self, Availability, ColumnMap, Decimal, ImportError, ImportOptions, Report, Source};
 
 /// The most forecast values read from one file.
 pub const VALUES_MAX: usize = 2_000_000;
@@ -38,7 +38,12 @@ pub struct Columns {
 /// # Errors
 /// What the importer refuses; `InsufficientData` without values; `TooLarge` beyond [`VALUES_MAX`].
 pub fn read_backtest(source: &dyn Source) -> Result<FileForecasts> {
-    let mut options = ImportOptions::new("valid_time", vec![column("mean")?]);
+    // The notation is our own: nothing is left to be detected.
+    let mut options = ImportOptions {
+        decimal: Some(Decimal::Point),
+        delimiter: Some(b','),
+        ..ImportOptions::new("valid_time", vec![column("mean")?])
+    };
     let names = ingest::header(source, &options)?;
     let has = |name: &str| names.iter().any(|known| known == name);
     if has("forecast_start") {

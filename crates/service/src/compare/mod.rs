@@ -4,7 +4,10 @@ pub mod files;
 mod stored;
 
 use forewatt_domain::{SeriesName, Time, VersionId, Zone};
-use forewatt_model::compare::{self, Forecasts, LossComparison, MatchedBy, SIGNIFICANCE, SideCount};
+use forewatt_model::compare::{self, SIGNIFICANCE};
+pub use forewatt_model::compare::{
+    ForecastRow, Forecasts, LeadTested, Loss, LossComparison, MatchedBy, Side, SideCount, Tested,
+};
 use jiff::SignedDuration;
 use serde::Serialize;
 

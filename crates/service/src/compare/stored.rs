@@ -49,8 +49,15 @@ impl Service {
     async fn truth(&self, request: &CompareRequest) -> Result<Option<Arc<SeriesInfo>>> {
         let mut of = request.of.clone();
         for source in [&request.a, &request.b] {
-            let Source::Version(id) = source else { continue };
-            let series = self.version(id).await?.series;
+            let (id, series) = match source {
+                Source::Version(id) => (id, self.version(id).await?.series),
+                // A name that is not there is told before what else is wrong.
+                Source::Series(name) => {
+                    self.series(name).await?;
+                    continue;
+                }
+                Source::Given { .. } => continue,
+            };
             match &of {
                 Some(other) if *other != series => {
                     let message = format!(
