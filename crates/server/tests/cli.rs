@@ -309,16 +309,18 @@ fn a_busy_port_is_told_before_the_store_is_touched() {
     assert!(!house.path().join("forewatt-data").exists());
 }
 
-/// The body of a GET, by HTTP/1.0 so that the end of the connection is the end of the body.
-fn get(address: &str, path: &str) -> String {
+/// The answer to a GET, or to a POST of a JSON body, by HTTP/1.0: the end of the connection is the end of the body.
+fn ask(address: &str, path: &str, body: Option<&str>) -> Value {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
+    let (method, body) = body.map_or(("GET", ""), |body| ("POST", body));
+    let about = format!("Content-Type: application/json\r\nContent-Length: {}", body.len());
+    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\n{about}\r\n\r\n{body}").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.0 200") || head.starts_with("HTTP/1.1 200"), "{head}\n{body}");
-    body.to_owned()
+    serde_json::from_str(body).unwrap()
 }
 
 #[test]
@@ -329,6 +331,9 @@ fn the_command_line_and_the_api_give_the_same_answer() {
     house.train();
     let by_command: Value =
         house.json(&["forecast", "city.load", "--horizon", "12h", "--quantiles", "0.05,0.5,0.95", "--json"]);
+    let line = "import load.csv --columns mw=ours,temp=theirs --time time --quiet";
+    house.good(&line.split(' ').collect::<Vec<_>>());
+    let compared: Value = house.json(&["compare", "ours", "series:theirs", "--of", "city.load", "--json"]);
     let mut server = house.command(&["serve", "--listen", "127.0.0.1:0", "--json"]);
     let mut server = server.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = std::io::BufReader::new(server.stdout.take().unwrap()).lines().map_while(Result::ok);
@@ -336,11 +341,13 @@ fn the_command_line_and_the_api_give_the_same_answer() {
         let from = line.split_once("http://")?.1.to_owned();
         Some(from.split(['"', '/']).next()?.to_owned())
     });
-    let by_api =
-        address.map(|a| get(&a, "/v1/series/city.load/forecast?horizon=PT12H&quantiles=0.05,0.5,0.95"));
+    let body = r#"{"a": {"series": "ours"}, "b": {"series": "theirs"}, "of": "city.load"}"#;
+    let by_api = address.map(|a| {
+        let path = "/v1/series/city.load/forecast?horizon=PT12H&quantiles=0.05,0.5,0.95";
+        (ask(&a, path, None), ask(&a, "/v1/compare", Some(body)))
+    });
     server.kill().unwrap();
     server.wait().unwrap();
-    let by_api: Value =
-        serde_json::from_str(&by_api.unwrap_or_else(|| panic!("the server told no address"))).unwrap();
-    assert_eq!(by_command, by_api);
+    let by_api = by_api.unwrap_or_else(|| panic!("the server told no address"));
+    assert_eq!((by_command, compared), by_api);
 }

@@ -56,7 +56,7 @@ fn verdict(names: [&str; 2], loss: Loss, tested: &Tested, better: Option<Side>) 
     };
     let average = chance(test.p_value);
     let foresight = match tested.giacomini_white {
-        Some(test) => foresight(names, &test),
+        Some(test) => foresight(names, &test, better),
         None => " The Giacomini-White test cannot decide: it needs more days.".to_owned(),
     };
     if better.is_some() {
@@ -80,12 +80,17 @@ fn verdict(names: [&str; 2], loss: Loss, tested: &Tested, better: Option<Side>) 
 }
 
 /// What the day before tells, as far as it does.
-fn foresight(names: [&str; 2], test: &GiacominiWhite) -> String {
+fn foresight(names: [&str; 2], test: &GiacominiWhite, better: Option<Side>) -> String {
     let chance = chance(test.p_value);
     if test.p_value >= SIGNIFICANCE {
-        return format!(
-            " Even the last known difference does not foretell which will be better: {chance} (Giacomini-White)."
-        );
+        return match better {
+            Some(_) => format!(
+                " The test of Giacomini and White, which also looks at the last known difference, does not confirm it: {chance}."
+            ),
+            None => format!(
+                " Nor does the last known difference foretell which will be better: {chance} (Giacomini-White)."
+            ),
+        };
     }
     let share = 100.0 * test.first_ahead_share;
     let [ahead, share] = if share >= 50.0 {
@@ -154,5 +159,71 @@ fn span(bucket: &LeadTested) -> String {
     match bucket.to_hours {
         Some(to) => format!("{} to {to} h", bucket.from_hours),
         None => format!("{} h and more", bucket.from_hours),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::DieboldMariano;
+
+    fn told(average: f64, foresight: Option<(f64, f64)>) -> String {
+        let test = DieboldMariano { mean_difference: -1.0, statistic: -2.0, p_value: average, count: 50 };
+        let tested = Tested {
+            values: 1_200,
+            days: 50,
+            a: 9.0,
+            b: 10.0,
+            difference: -1.0,
+            relative_percent: Some(-10.0),
+            standardized: Some(-0.3),
+            smallest_told_percent: Some(14.0),
+            overlap_days: 1,
+            diebold_mariano: Some(test),
+            giacomini_white: foresight.map(|(p_value, first_ahead_share)| GiacominiWhite {
+                statistic: 1.0,
+                p_value,
+                first_ahead_share,
+                count: 49,
+            }),
+        };
+        comparison(["A", "B"], Loss::Absolute, tested, vec![]).verdict
+    }
+
+    #[test]
+    fn every_outcome_has_its_words() {
+        let better = "A is better than B by 10.0 % of absolute error over 50 days; a difference this large by luck: p = ";
+        for (average, foresight, starts, holds) in [
+            (
+                0.003,
+                Some((0.02, 0.7)),
+                format!("{better}0.003"),
+                "A is expected to be better on 70 % of the days: p = 0.020",
+            ),
+            (0.0004, Some((0.08, 0.9)), format!("{better}0.0004"), "does not confirm it: p = 0.080"),
+            (0.049, None, format!("{better}0.049"), "it needs more days"),
+            (
+                0.3,
+                Some((0.01, 0.2)),
+                "No difference can be told".to_owned(),
+                "B is expected to be better on 80 %",
+            ),
+            (
+                0.3,
+                Some((0.5, 0.2)),
+                "No difference can be told".to_owned(),
+                "Nor does the last known difference",
+            ),
+            (
+                0.3,
+                None,
+                "No difference can be told".to_owned(),
+                "show a difference of 14.0 % four times in five",
+            ),
+        ] {
+            let verdict = told(average, foresight);
+            assert!(verdict.starts_with(&starts) && verdict.contains(holds), "{holds}: {verdict}");
+        }
+        assert_eq!(chance(1e-9), "p < 0.0001");
     }
 }
