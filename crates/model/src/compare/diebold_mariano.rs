@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Fewer losses than this decide nothing.
-pub const LOSSES_MIN: usize = 8;
+pub(super) const LOSSES_MIN: usize = 8;
 
 /// The outcome of a Diebold-Mariano test.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

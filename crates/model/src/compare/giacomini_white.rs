@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Fewer pairs of a difference and the one before it decide nothing: the test is only true for many.
-pub const PAIRS_MIN: usize = 20;
+const PAIRS_MIN: usize = 20;
 
 /// The outcome of a Giacomini-White test.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub struct GiacominiWhite {
 /// `first_ahead_share` is their decision rule (section 4): the share of negative fits of the difference on the
 /// test function. Pairs with a loss that is not finite are left out and the rest closes up.
 ///
-/// `None` with fewer than [`PAIRS_MIN`] pairs, or when the differences do not vary.
+/// `None` with fewer than twenty pairs, or when the differences do not vary.
 #[must_use]
 pub fn giacomini_white(first: &[f64], second: &[f64], overlap: usize) -> Option<GiacominiWhite> {
     let differences: Vec<f64> =
