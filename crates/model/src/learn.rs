@@ -293,7 +293,7 @@ impl FittedModel {
 
     /// Whether row `i` of a matrix with this model's columns is answered zero because the sun is down.
     pub(crate) fn is_dark(&self, features: &FeatureMatrix, i: usize) -> bool {
-        self.night.is_some_and(|night| night.is_dark(features, i))
+        self.bounds.is_dark(features, i)
     }
 }
 

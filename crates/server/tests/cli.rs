@@ -213,6 +213,68 @@ fn a_series_and_its_parts_add_up() {
 }
 
 #[test]
+fn two_backtests_and_a_third_partys_file_are_compared() {
+    let house = House::new();
+    house.write_load();
+    for family in ["seasonal-naive", "linear"] {
+        let line = format!(
+            "backtest --file load.csv --time time --time-zone UTC --target mw --from 2024-02-15 --to 2024-03-10 \
+             --refit never --model {family} --quantiles 0.1,0.5,0.9 --output {family}.csv --quiet --no-plot"
+        );
+        house.good(&line.split_whitespace().collect::<Vec<_>>());
+    }
+    let ours = ["compare", "linear.csv", "seasonal-naive.csv"];
+    let shown = house.good(&ours);
+    assert!(shown.contains("linear.csv is better than seasonal-naive.csv by"), "{shown}");
+    assert!(shown.contains("Giacomini-White") && shown.contains("from 12 to 24 h"), "{shown}");
+    let document = house.json(&[&ours[..], &["--json"]].concat());
+    assert_eq!((&document["days"], &document["a"]["matched"]), (&24.into(), &(24 * 24).into()), "{document}");
+    assert_eq!(document["losses"][2]["loss"], "pinball");
+
+    // A third party's file: the load itself, a day late, and one that knows everything.
+    let load = std::fs::read_to_string(house.path().join("load.csv")).unwrap();
+    let lines: Vec<&str> = load.lines().skip(1).collect();
+    let mut theirs = "hour;yesterday;perfect;real\n".to_owned();
+    for (now, before) in lines[24..].iter().zip(&lines) {
+        let value = |line: &str| line.split(',').nth(1).unwrap().to_owned();
+        let hour = now[..16].replace('T', " ");
+        writeln!(theirs, "{hour};{};{};{}", value(before), value(now), value(now)).unwrap();
+    }
+    std::fs::write(house.path().join("theirs.csv"), theirs).unwrap();
+    let line = "compare linear.csv --file theirs.csv --decimal point --time hour --time-zone UTC --value yesterday --actual real --json";
+    let document = house.json(&line.split(' ').collect::<Vec<_>>());
+    assert_eq!(
+        (&document["matched_by"], &document["b"]["name"]),
+        (&"valid_time".into(), &"yesterday".into())
+    );
+    assert_eq!(document["losses"].as_array().unwrap().len(), 2);
+    assert_eq!(document["b"]["without_counterpart"], (DAYS - 1 - 24) * 24);
+    let line = "compare --file theirs.csv --decimal point --time hour --time-zone UTC --value yesterday --value perfect --actual real";
+    let shown = house.good(&line.split(' ').collect::<Vec<_>>());
+    assert!(shown.contains("perfect is better than yesterday by 100.0 %"), "{shown}");
+    assert!(!house.path().join("forewatt-data").exists(), "no store is needed");
+
+    let zone = "compare linear.csv --file theirs.csv --decimal point --time hour --time-zone Asia/Kolkata --value yesterday --actual real";
+    for (line, code, mend) in [
+        ("compare linear.csv", 2, "1 forecasts are named"),
+        ("compare linear.csv none.csv", 3, "none.csv"),
+        ("compare linear.csv seasonal-naive.csv --to 2024-02-20", 4, "at least 8 days"),
+        ("compare linear.csv load.csv", 4, "valid_time"),
+        (
+            "compare linear.csv --file theirs.csv --decimal point --time hour --value perfect --time-zone UTC --actual x",
+            4,
+            "`x`",
+        ),
+        (zone, 4, "time zone"),
+        ("compare linear.csv nobody", 3, "nobody"),
+    ] {
+        let (found, text) = house.bad(&line.split(' ').collect::<Vec<_>>());
+        assert!(text.contains(mend), "{line}: {text}");
+        assert_eq!(found, code, "{line}: {text}");
+    }
+}
+
+#[test]
 fn failures_have_their_codes_and_their_mends() {
     let house = House::new();
     house.import();
@@ -325,16 +387,18 @@ fn a_busy_port_is_told_before_the_store_is_touched() {
     assert!(!house.path().join("forewatt-data").exists());
 }
 
-/// The body of a GET, by HTTP/1.0 so that the end of the connection is the end of the body.
-fn get(address: &str, path: &str) -> String {
+/// The answer to a GET, or to a POST of a JSON body, by HTTP/1.0: the end of the connection is the end of the body.
+fn ask(address: &str, path: &str, body: Option<&str>) -> Value {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
+    let (method, body) = body.map_or(("GET", ""), |body| ("POST", body));
+    let about = format!("Content-Type: application/json\r\nContent-Length: {}", body.len());
+    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\n{about}\r\n\r\n{body}").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.0 200") || head.starts_with("HTTP/1.1 200"), "{head}\n{body}");
-    body.to_owned()
+    serde_json::from_str(body).unwrap()
 }
 
 #[test]
@@ -345,6 +409,9 @@ fn the_command_line_and_the_api_give_the_same_answer() {
     house.train();
     let by_command: Value =
         house.json(&["forecast", "city.load", "--horizon", "12h", "--quantiles", "0.05,0.5,0.95", "--json"]);
+    let line = "import load.csv --columns mw=ours,temp=theirs --time time --quiet";
+    house.good(&line.split(' ').collect::<Vec<_>>());
+    let compared: Value = house.json(&["compare", "ours", "series:theirs", "--of", "city.load", "--json"]);
     let mut server = house.command(&["serve", "--listen", "127.0.0.1:0", "--json"]);
     let mut server = server.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = std::io::BufReader::new(server.stdout.take().unwrap()).lines().map_while(Result::ok);
@@ -352,11 +419,13 @@ fn the_command_line_and_the_api_give_the_same_answer() {
         let from = line.split_once("http://")?.1.to_owned();
         Some(from.split(['"', '/']).next()?.to_owned())
     });
-    let by_api =
-        address.map(|a| get(&a, "/v1/series/city.load/forecast?horizon=PT12H&quantiles=0.05,0.5,0.95"));
+    let body = r#"{"a": {"series": "ours"}, "b": {"series": "theirs"}, "of": "city.load"}"#;
+    let by_api = address.map(|a| {
+        let path = "/v1/series/city.load/forecast?horizon=PT12H&quantiles=0.05,0.5,0.95";
+        (ask(&a, path, None), ask(&a, "/v1/compare", Some(body)))
+    });
     server.kill().unwrap();
     server.wait().unwrap();
-    let by_api: Value =
-        serde_json::from_str(&by_api.unwrap_or_else(|| panic!("the server told no address"))).unwrap();
-    assert_eq!(by_command, by_api);
+    let by_api = by_api.unwrap_or_else(|| panic!("the server told no address"));
+    assert_eq!((by_command, compared), by_api);
 }

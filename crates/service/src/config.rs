@@ -80,7 +80,7 @@ pub struct TrainConfig {
 pub struct LimitsConfig {
     /// Observations one read may return.
     pub read_points_max: usize,
-    /// Observations one JSON write may carry.
+    /// Observations one JSON write may carry, and values of one forecast sent along to be compared.
     pub write_points_max: usize,
     /// Series one list returns at most.
     pub list_max: u32,

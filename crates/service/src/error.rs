@@ -143,6 +143,17 @@ impl From<forewatt_model::backtest::BacktestError> for Error {
     }
 }
 
+impl From<forewatt_model::compare::CompareError> for Error {
+    fn from(error: forewatt_model::compare::CompareError) -> Self {
+        use forewatt_model::compare::CompareError as Compare;
+        let kind = match error {
+            Compare::NothingShared { .. } | Compare::TooFewDays { .. } => ErrorKind::InsufficientData,
+            Compare::NoActuals { .. } | Compare::OtherActuals { .. } => ErrorKind::InvalidInput,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
 impl From<crate::ingest::ImportError> for Error {
     fn from(error: crate::ingest::ImportError) -> Self {
         use crate::ingest::ImportError as Import;

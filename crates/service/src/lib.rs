@@ -4,6 +4,7 @@ mod answer;
 pub mod backtest;
 pub mod batch;
 pub mod cache;
+pub mod compare;
 pub mod config;
 pub mod dataset;
 pub mod error;

@@ -61,6 +61,14 @@ pub trait ForecastStore {
         query: ForecastQuery,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<IssuedPoint>>> + Send;
+    /// Everything a version issued for valid times in the range, by forecast start, issue and valid time; at most
+    /// `limit` points.
+    fn read_issued_by(
+        &self,
+        version: &VersionId,
+        range: &ObservationRange,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<IssuedPoint>>> + Send;
 }
 
 /// Model versions, their artifacts and aliases.

@@ -41,6 +41,11 @@ impl Bounds {
         self.floor
     }
 
+    /// Whether the answer of row `i` is zero because the sun is down.
+    pub(crate) fn is_dark(&self, features: &FeatureMatrix, i: usize) -> bool {
+        self.night.is_some_and(|night| night.is_dark(features, i))
+    }
+
     /// Holds the answers above the floor, a mean inside its own quantiles where they span enough to judge it (mean
     /// and quantiles are learned apart), and nights dark.
     /// `features` have the columns the bounds were learned with, in that order.

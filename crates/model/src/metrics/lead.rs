@@ -18,17 +18,21 @@ pub struct LeadMetrics {
     pub metrics: Metrics,
 }
 
+/// Every bucket: where it begins and where it ends (excluded, `None` for the last), in hours; shortest first.
+pub fn lead_buckets() -> impl Iterator<Item = (f64, Option<f64>)> {
+    EDGES_HOURS.iter().enumerate().map(|(i, &from_hours)| (from_hours, EDGES_HOURS.get(i + 1).copied()))
+}
+
 /// [`score`] for each bucket of lead times that has a known actual, shortest first.
 #[must_use]
 pub fn by_lead(rows: &[Scored<'_>], levels: &[f64], scale: Option<f64>) -> Vec<LeadMetrics> {
-    let bucket = |(i, &from_hours): (usize, &f64)| {
-        let to_hours = EDGES_HOURS.get(i + 1).copied();
+    let bucket = |(from_hours, to_hours): (f64, Option<f64>)| {
         let inside =
             |row: &&Scored<'_>| row.lead_hours >= from_hours && to_hours.is_none_or(|to| row.lead_hours < to);
         let metrics = score(rows.iter().filter(inside).copied(), levels, scale)?;
         Some(LeadMetrics { from_hours, to_hours, metrics })
     };
-    EDGES_HOURS.iter().enumerate().filter_map(bucket).collect()
+    lead_buckets().filter_map(bucket).collect()
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ mod peaks;
 
 use serde::{Deserialize, Serialize};
 
-pub use lead::{LeadMetrics, by_lead};
+pub use lead::{LeadMetrics, by_lead, lead_buckets};
 pub use peaks::{DayPeaks, Detection, PeakAt, Peaks, peaks};
 
 /// One forecast and what came true.

@@ -3,6 +3,8 @@
 mod arguments;
 mod backtest;
 mod backtest_report;
+mod compare;
+mod compare_report;
 mod config;
 mod context;
 mod demo;
@@ -105,6 +107,8 @@ enum Command {
     Reconcile(reconcile::Args),
     /// Score a model on the past, from the store or straight from a file
     Backtest(backtest::Args),
+    /// Test whether one forecast is better than another: files, versions, a third party's
+    Compare(compare::Args),
     /// List, show and promote model versions
     #[command(subcommand)]
     Models(models::Command),
@@ -145,6 +149,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Whatif(args) => whatif::run(&context, &args),
         Command::Reconcile(args) => reconcile::run(&context, &args),
         Command::Backtest(args) => backtest::run(&context, args),
+        Command::Compare(args) => compare::run(&context, &args),
         Command::Models(command) => models::run(&context, command),
         Command::Jobs(command) => jobs::run(&context, command),
         Command::Config(command) => config::run(&context, &command),

@@ -41,6 +41,10 @@ fn every_command_parses() {
         "backtest --series a --from 2017-01-01 --to 2018-01-01 --threshold -3.5",
         "backtest --file f.csv --time t --time-zone UTC --target y --known-ahead a,b --past-only c --from 2017-01-01 \
          --to 2018-01-01 --every 24h --horizon 24h --refit never --model seasonal-naive --quantiles 0.1,0.5,0.9 --output o.csv",
+        "compare a.csv b.csv --lead 24h --from 2024-01-01 --to 2024-02-01T12:00 --time-zone Europe/Oslo",
+        "compare a-v1 series:b --of a --json",
+        "compare a.csv --file t.csv --time t --time-zone UTC --value v --actual y --labels end --decimal comma",
+        "compare --file t.csv --time t --value v --value w --time-format %Y --ambiguous later --delimiter ;",
         "models list --series a",
         "models show a-v1",
         "models promote a-v1",
@@ -85,6 +89,10 @@ fn what_makes_no_sense_is_refused_with_the_mend() {
         ("backtest --file f --from 2017-01-01 --to 2018-01-01", "--target"),
         ("backtest --series a --from 2017-01-01 --to 2018-01-01 --peaks 95", "0.95"),
         ("backtest --series a --from 2017-01-01 --to 2018-01-01 --peaks 0.9 --threshold 3", "--threshold"),
+        ("compare a b c", "no more were expected"),
+        ("compare a --file t.csv --value v", "--time"),
+        ("compare a --value v", "--file"),
+        ("compare a b --lead soon", "48h"),
         ("models promote a-v1 --force", "--reason"),
         ("config print -v -q", "--quiet"),
     ] {

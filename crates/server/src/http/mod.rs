@@ -1,5 +1,6 @@
 //! REST: one file a resource, one stack of middleware, one description of it all.
 
+pub mod compare;
 pub mod explain;
 pub mod extract;
 pub mod forecast;
@@ -127,6 +128,7 @@ fn api() -> Router<AppState> {
         .route("/v1/forecasts:batch", post(forecast::batch))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{id}", get(models::show).post(models::act))
+        .route("/v1/compare", post(compare::compare))
         .route("/v1/train", post(jobs::train))
         .route("/v1/jobs", get(jobs::list))
         .route("/v1/jobs/{id}", get(jobs::show))

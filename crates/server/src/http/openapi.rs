@@ -10,7 +10,8 @@ use crate::error::{FieldError, HttpResult, Problem};
 use crate::http::extract::Params;
 use crate::http::reply::Held;
 use crate::http::{
-    explain, forecast, holidays, issued, jobs, models, observations, ops, quality, reconcile, reply, series,
+    compare, explain, forecast, holidays, issued, jobs, models, observations, ops, quality, reconcile, reply,
+    series,
 };
 
 /// The API in one description.
@@ -30,7 +31,7 @@ use crate::http::{
         quality::show, holidays::read,
         forecast::show, forecast::batch, reconcile::show, issued::read,
         explain::show, explain::whatif,
-        models::accuracy, models::list, models::show, models::act,
+        models::accuracy, models::list, models::show, models::act, compare::compare,
         jobs::train, jobs::list, jobs::show,
         ops::live, ops::ready, ops::metrics,
     ),

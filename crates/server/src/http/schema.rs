@@ -348,4 +348,140 @@ pub struct JobDocument {
     /// When this last changed.
     updated_at: String,
 }
+
+/// Two forecasts, compared.
+pub struct CompareDocument {
+    /// The first forecast.
+    a: CompareSideDocument,
+    /// The second.
+    b: CompareSideDocument,
+    /// The stored series both are about; null when none is.
+    of: Option<String>,
+    /// Its unit; empty when not told.
+    unit: String,
+    /// The zone whose days losses are averaged over.
+    time_zone: String,
+    /// `start_and_valid_time`, or `valid_time` when no forecast start is shared or a lead was asked for.
+    matched_by: String,
+    /// Values compared.
+    values: usize,
+    /// Days they lie on.
+    days: usize,
+    /// The first valid time compared.
+    from: String,
+    /// The last.
+    to: String,
+    /// The levels of the pinball loss: those that both sides have.
+    quantiles: Vec<f64>,
+    /// A p-value below this counts as a difference.
+    significance: f64,
+    /// Absolute and squared error; pinball loss when both sides have quantiles.
+    losses: Vec<LossDocument>,
+    /// What a reader must know.
+    notes: Vec<String>,
+}
+
+/// One forecast and what became of its values; the counts add up to `rows`.
+pub struct CompareSideDocument {
+    /// What it is called here.
+    name: String,
+    /// `version`, `series` or `given`.
+    kind: String,
+    /// Values there were.
+    rows: usize,
+    /// Compared.
+    matched: usize,
+    /// Left out: begun too late for the lead asked for.
+    too_late: usize,
+    /// Left out: a newer forecast of this side is about the same.
+    replaced: usize,
+    /// Left out: the other side has nothing about it.
+    without_counterpart: usize,
+    /// Left out: what came true is not known.
+    without_actual: usize,
+    /// Mean lead of the compared values in hours; null when forecast starts are not known.
+    mean_lead_hours: Option<f64>,
+}
+
+/// One loss, tested overall and by lead time.
+pub struct LossDocument {
+    /// `absolute`, `squared` or `pinball`.
+    loss: String,
+    /// Over all matched values.
+    overall: TestedDocument,
+    /// By lead time, shortest first; empty when no side tells its forecast starts.
+    by_lead: Vec<LeadTestedDocument>,
+    /// `a`, `b`, or null when no difference can be told.
+    better: Option<String>,
+    /// That in words, with the size of the difference and how likely it is by luck.
+    verdict: String,
+    /// At which leads it holds, in words.
+    leads: String,
+}
+
+/// A loss of both sides on the same values.
+pub struct TestedDocument {
+    /// Values behind it.
+    values: usize,
+    /// Days they lie on: the pieces of evidence.
+    days: usize,
+    /// Mean of the first side's daily mean losses.
+    a: f64,
+    /// The same of the second side.
+    b: f64,
+    /// `a - b`: negative when the first side is better.
+    difference: f64,
+    /// The difference in percent of `b`.
+    relative_percent: Option<f64>,
+    /// The difference in standard deviations of the daily differences.
+    standardized: Option<f64>,
+    /// About the least difference, in percent of the greater loss, that so many days would show four times in five.
+    smallest_told_percent: Option<f64>,
+    /// Forecasts of days less than so many apart are partly about the same time; the tests allow for it.
+    overlap_days: usize,
+    /// Is one better on average? Null when it cannot be tested.
+    diebold_mariano: Option<DieboldMarianoDocument>,
+    /// Does the last known difference foretell which will be better? Null when it cannot be tested.
+    giacomini_white: Option<GiacominiWhiteDocument>,
+}
+
+/// The test of Diebold and Mariano (1995), corrected for small samples.
+pub struct DieboldMarianoDocument {
+    /// Mean daily difference.
+    mean_difference: f64,
+    /// Student's t.
+    statistic: f64,
+    /// Two-sided p-value of equal accuracy.
+    p_value: f64,
+    /// Days.
+    count: usize,
+}
+
+/// The test of Giacomini and White (2006).
+pub struct GiacominiWhiteDocument {
+    /// Chi-square with two degrees of freedom.
+    statistic: f64,
+    /// p-value of equal conditional predictive ability.
+    p_value: f64,
+    /// The share of days on which the last known difference foretells that the first side is better, 0 to 1.
+    first_ahead_share: f64,
+    /// Pairs of days.
+    count: usize,
+}
+
+/// A bucket of lead times.
+pub struct LeadTestedDocument {
+    /// Hours from the forecast start at which it begins.
+    from_hours: f64,
+    /// Where it ends (excluded); null for the last.
+    to_hours: Option<f64>,
+    /// The bucket alone.
+    tested: TestedDocument,
+    /// p-value of Diebold-Mariano, corrected for all buckets as by Holm.
+    diebold_mariano_holm: Option<f64>,
+    /// p-value of Giacomini-White, corrected likewise.
+    giacomini_white_holm: Option<f64>,
+    /// `a`, `b`, or null when no difference can be told here.
+    better: Option<String>,
+}
 }

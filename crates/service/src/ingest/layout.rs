@@ -30,24 +30,7 @@ impl Layout {
     /// Reads the header and finds the options' columns in it.
     pub(super) fn find(source: &dyn Source, options: &ImportOptions) -> Result<Self, ImportError> {
         check_options(options)?;
-        let (header_line, line) =
-            head(source, &options.limits)?.ok_or(ImportError::Empty { what: "header" })?;
-        if line.contains(&b'\r') {
-            return Err(ImportError::NotCsv {
-                what: "text whose lines end in CR alone",
-                mend: "save it with LF or CR LF (tr '\\r' '\\n')",
-            });
-        }
-        let latin1 = std::str::from_utf8(&line).is_err();
-        let wanted = wanted(options);
-        let candidates = options.delimiter.map_or_else(|| b",;\t|".to_vec(), |d| vec![d]);
-        let names = |delimiter: u8| -> Vec<String> {
-            split_line(&line, delimiter).iter().map(|field| text_of(field, latin1)).collect()
-        };
-        // The delimiter under which most wanted columns appear; among equals the one that gives most fields.
-        let score = |names: &Vec<String>| (wanted.iter().filter(|w| names.contains(*w)).count(), names.len());
-        let best = candidates.iter().rev().map(|d| (*d, names(*d))).max_by_key(|(_, names)| score(names));
-        let (delimiter, names) = best.unwrap_or((b',', Vec::new()));
+        let Header { line: header_line, delimiter, names, latin1 } = Header::read(source, options)?;
         let position = |column: &str| position(&names, column, header_line, delimiter);
         Ok(Self {
             delimiter,
@@ -77,6 +60,45 @@ impl Layout {
     pub(super) fn shape(&self) -> (u8, usize, u64) {
         (self.delimiter, self.columns, self.header_line)
     }
+}
+
+/// The first line with a text on it, split.
+struct Header {
+    line: u64,
+    delimiter: u8,
+    names: Vec<String>,
+    latin1: bool,
+}
+
+impl Header {
+    fn read(source: &dyn Source, options: &ImportOptions) -> Result<Self, ImportError> {
+        let (number, line) = head(source, &options.limits)?.ok_or(ImportError::Empty { what: "header" })?;
+        if line.contains(&b'\r') {
+            return Err(ImportError::NotCsv {
+                what: "text whose lines end in CR alone",
+                mend: "save it with LF or CR LF (tr '\\r' '\\n')",
+            });
+        }
+        let latin1 = std::str::from_utf8(&line).is_err();
+        let wanted = wanted(options);
+        let candidates = options.delimiter.map_or_else(|| b",;\t|".to_vec(), |d| vec![d]);
+        let names = |delimiter: u8| -> Vec<String> {
+            split_line(&line, delimiter).iter().map(|field| text_of(field, latin1)).collect()
+        };
+        // The delimiter under which most wanted columns appear; among equals the one that gives most fields.
+        let score = |names: &Vec<String>| (wanted.iter().filter(|w| names.contains(*w)).count(), names.len());
+        let best = candidates.iter().rev().map(|d| (*d, names(*d))).max_by_key(|(_, names)| score(names));
+        let (delimiter, names) = best.unwrap_or((b',', Vec::new()));
+        Ok(Self { line: number, delimiter, names, latin1 })
+    }
+}
+
+/// The names in a source's header, for callers whose columns depend on what is there.
+///
+/// # Errors
+/// [`ImportError`] when the source cannot be read or does not begin with a header.
+pub fn header(source: &dyn Source, options: &ImportOptions) -> Result<Vec<String>, ImportError> {
+    Ok(Header::read(source, options)?.names)
 }
 
 fn wanted(options: &ImportOptions) -> Vec<String> {

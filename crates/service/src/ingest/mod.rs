@@ -29,6 +29,7 @@ mod tests;
 pub use error::ImportError;
 pub use import::{SeriesDefaults, import};
 pub use inspect::{Detected, Inspection, inspect};
+pub use layout::header;
 pub use options::{Ambiguous, Availability, ColumnMap, Decimal, ImportOptions, Labels, Limits, RowFilter};
 pub use parse::{BATCH_MAX, Batch, Sink, parse};
 pub use report::{Gaps, LabelGaps, Reason, RepeatedHour, Report, SeriesReport, Tally};

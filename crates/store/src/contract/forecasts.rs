@@ -3,7 +3,7 @@
 use forewatt_domain::{Forecast, ForecastPoint, QuantileLevels, SeriesName, Time, VersionId};
 use proptest::prelude::*;
 
-use super::{HOUR, Harness, described, hour, is_missing, named, property, wait, with_series};
+use super::{HOUR, Harness, described, hour, hours, is_missing, named, property, wait, with_series};
 use crate::{Error, ForecastQuery, ForecastStore, IssuedPoint, SeriesStore};
 
 /// A forecast of `steps` hours; its values tell it from others.
@@ -151,4 +151,25 @@ pub async fn forecasts_outlive_a_crash<H: Harness>(harness: H) {
     drop(store);
     let store = harness.reopen().await.store();
     assert_eq!(store.read_forecasts(&name, started(0), 999).await.unwrap(), points(&forecast));
+}
+
+/// All that a version issued and nothing else, in order, within the range and up to the limit.
+pub async fn a_versions_forecasts_are_its_own<H: Harness>(harness: H) {
+    let (store, name) = with_series(&harness, "load").await;
+    let second = VersionId::new(&name, 2);
+    let (early, late) = (issue(&name, 0, 0, 24, 1.0), issue(&name, 24, 24, 24, 2.0));
+    let again = issue(&name, 0, 1, 24, 3.0);
+    let other = Forecast { model_version: second.clone(), ..issue(&name, 24, 24, 24, 4.0) };
+    for forecast in [&late, &other, &again, &early] {
+        store.put_forecast(forecast).await.unwrap();
+    }
+    let all = hours(&name, -99, 99);
+    let ours = store.read_issued_by(&early.model_version, &all, 999).await.unwrap();
+    assert_eq!(ours, [points(&early), points(&again), points(&late)].concat());
+    assert_eq!(store.read_issued_by(&second, &all, 5).await.unwrap(), points(&other)[..5]);
+    let evening = store.read_issued_by(&early.model_version, &hours(&name, 20, 26), 999).await.unwrap();
+    assert_eq!(evening, [&points(&early)[20..], &points(&again)[20..], &points(&late)[..2]].concat());
+    assert!(store.read_issued_by(&VersionId::new(&name, 3), &all, 9).await.unwrap().is_empty());
+    let nobody = store.read_issued_by(&second, &hours(&named("nobody"), 0, 9), 9).await;
+    assert!(is_missing(&nobody, "series"));
 }

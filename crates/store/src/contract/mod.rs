@@ -66,7 +66,7 @@ macro_rules! contract_suite {
             ]
             forecasts: [
                 by_start_is_the_last_issued, queries_are_the_written_rule, an_issued_forecast_never_changes,
-                invalid_forecasts_are_refused, forecasts_outlive_a_crash
+                invalid_forecasts_are_refused, forecasts_outlive_a_crash, a_versions_forecasts_are_its_own
             ]
             versions: [
                 versions_are_numbered_and_read_back, numbers_stay_apart_when_registered_at_once,

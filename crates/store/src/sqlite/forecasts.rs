@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 use super::Sqlite;
 use super::failure::{undecodable, when};
 use super::series::{id_of, time};
-use crate::{Error, ForecastQuery, ForecastStore, IssuedPoint, Result};
+use crate::{Error, ForecastQuery, ForecastStore, IssuedPoint, ObservationRange, Result};
 
 const INSERT: &str = "INSERT INTO forecast (series_id, forecast_start, issued_at, model_version, data_watermark, \
                       unit, quality, degraded, levels) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
@@ -58,6 +58,12 @@ pub(super) const AS_OF: &str =
 pub(super) const FIXED_LEAD: &str = newest_for_each_valid_time!(
     "forecast_start <= t - ?4",
     "forecast_start DESC, issued_at DESC, forecast_id DESC"
+);
+/// ?1 series, ?2 version, ?3 from, ?4 to, ?5 limit. The series' forecasts come from their index by start and issue.
+pub(super) const BY_VERSION: &str = select_points!(
+    "FROM forecast f CROSS JOIN forecast_point p ON p.forecast_id = f.id \
+     WHERE f.series_id = (SELECT id FROM series WHERE name = ?1) AND f.model_version = ?2 \
+     AND p.valid_time >= ?3 AND p.valid_time < ?4 ORDER BY f.forecast_start, f.issued_at, p.valid_time LIMIT ?5"
 );
 
 impl ForecastStore for Sqlite {
@@ -112,6 +118,29 @@ impl ForecastStore for Sqlite {
             .map_err(when(doing))?;
         if points.is_empty() {
             self.check_series(series, doing).await?;
+        }
+        Ok(points)
+    }
+
+    async fn read_issued_by(
+        &self,
+        version: &VersionId,
+        range: &ObservationRange,
+        limit: u32,
+    ) -> Result<Vec<IssuedPoint>> {
+        let doing = "reading the forecasts of a version";
+        let points = sqlx::query(BY_VERSION)
+            .bind(range.series.as_str())
+            .bind(version.as_str())
+            .bind(range.from.micros())
+            .bind(range.to.micros())
+            .bind(i64::from(limit))
+            .try_map(|row: SqliteRow| decode(&row))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(when(doing))?;
+        if points.is_empty() {
+            self.check_series(&range.series, doing).await?;
         }
         Ok(points)
     }

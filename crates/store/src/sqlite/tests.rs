@@ -124,6 +124,7 @@ async fn every_range_is_a_range_of_an_index() {
         super::forecasts::BY_START,
         super::forecasts::AS_OF,
         super::forecasts::FIXED_LEAD,
+        super::forecasts::BY_VERSION,
     ] {
         let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
         let rows = sqlx::query(explain).fetch_all(&store.readers).await.unwrap();

@@ -1,5 +1,6 @@
 //! The router as clients meet it: a real service on a real store in a temporary folder, without a network.
 
+mod comparing;
 mod contract;
 mod explaining;
 mod reading;

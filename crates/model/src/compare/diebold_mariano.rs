@@ -1,9 +1,9 @@
-//! Whether one forecast is better than another, or only luckier: the Diebold-Mariano test.
+//! The Diebold-Mariano test: whether one forecast is better than another on average, or only luckier.
 
 use serde::{Deserialize, Serialize};
 
 /// Fewer losses than this decide nothing.
-const LOSSES_MIN: usize = 8;
+pub(super) const LOSSES_MIN: usize = 8;
 
 /// The outcome of a Diebold-Mariano test.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
