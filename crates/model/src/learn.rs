@@ -250,7 +250,10 @@ impl FittedModel {
     /// Coverage per level on held-out forecasts; empty when it could not be calibrated.
     #[must_use]
     pub fn coverage(&self) -> &[Coverage] {
-        self.calibration.as_ref().map_or(&[], Calibration::coverage)
+        match &self.model {
+            Model::Days(days) => days.coverage(),
+            _ => self.calibration.as_ref().map_or(&[], Calibration::coverage),
+        }
     }
 
     /// No answer lies below it; `None` where answers may be as low as they like.

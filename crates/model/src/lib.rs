@@ -24,3 +24,4 @@ pub mod quantile;
 mod random;
 #[cfg(test)]
 mod synthetic;
+mod wide;

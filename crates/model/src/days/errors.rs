@@ -184,7 +184,7 @@ mod tests {
         let mut errors = Errors::new(24);
         let mut held = [[0_u32; 2]; 2]; // by calm and wild: inside, all
         for day in 0..800 {
-            let wild = day % 3 == 0;
+            let wild = (day / 30) % 2 == 0;
             let size = if wild { 6.0 } else { 1.5 };
             let mixture = vec![40.0; 24];
             let spread: Vec<f32> = (0..24).map(|_| size * (0.8 + 0.4 * random.uniform() as f32)).collect();
@@ -202,8 +202,8 @@ mod tests {
         }
         for (wild, [inside, all]) in held.into_iter().enumerate() {
             let share = f64::from(inside) / f64::from(all);
-            // The unit is the geometric mean of the day's and the recent one, so wild days are a little under.
-            assert!((share - 0.8).abs() < 0.13, "{share} on days of kind {wild}");
+            // The unit follows the recent errors too, so the first days of a wild stretch are a little under.
+            assert!((share - 0.8).abs() < 0.15, "{share} on days of kind {wild}");
         }
         let both = f64::from(held[0][0] + held[1][0]) / f64::from(held[0][1] + held[1][1]);
         assert!((both - 0.8).abs() < 0.02, "{both}");

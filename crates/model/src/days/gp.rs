@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::frame::{DayFrame, Role};
 use super::lear::scaled_targets;
 use super::scale::Scaler;
+use crate::wide::wide;
 
 /// Days learned from when the factor is built anew.
 const WINDOW: usize = 1456;
@@ -206,29 +207,36 @@ impl Factor {
     }
 }
 
-fn kernel(spec: GpSpec, a: &[f32], b: &[f32]) -> f64 {
-    let (mut product, mut distance) = ([0.0_f32; 8], [0.0_f32; 8]);
-    for (a, b) in a.chunks(8).zip(b.chunks(8)) {
-        for (lane, (x, y)) in a.iter().zip(b).enumerate() {
-            product[lane] += x * y;
-            distance[lane] += (x - y) * (x - y);
-        }
+wide! {
+    fn kernel(spec: GpSpec, a: &[f32], b: &[f32]) -> f64 {
+        let (mut product, mut distance) = ([0.0_f32; 16], [0.0_f32; 16]);
+        let mut add = |a: &[f32], b: &[f32]| {
+            for (lane, (x, y)) in a.iter().zip(b).enumerate() {
+                product[lane] += x * y;
+                distance[lane] += (x - y) * (x - y);
+            }
+        };
+        let (left, right) = (a.chunks_exact(16), b.chunks_exact(16));
+        add(left.remainder(), right.remainder());
+        left.zip(right).for_each(|(a, b)| add(a, b));
+        let (product, distance): (f32, f32) = (product.iter().sum(), distance.iter().sum());
+        let radial = (-distance / (2.0 * LENGTH * LENGTH)).exp();
+        f64::from(CONSTANT + spec.linear * product + spec.radial * radial)
     }
-    let (product, distance): (f32, f32) = (product.iter().sum(), distance.iter().sum());
-    let radial = (-distance / (2.0 * LENGTH * LENGTH)).exp();
-    f64::from(CONSTANT + spec.linear * product + spec.radial * radial)
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let mut sums = [0.0; 8];
-    let (left, right) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f64 = left.remainder().iter().zip(right.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in left.zip(right) {
-        for lane in 0..8 {
-            sums[lane] += x[lane] * y[lane];
+wide! {
+    fn dot(a: &[f64], b: &[f64]) -> f64 {
+        let mut sums = [0.0; 16];
+        let (left, right) = (a.chunks_exact(16), b.chunks_exact(16));
+        let rest: f64 = left.remainder().iter().zip(right.remainder()).map(|(x, y)| x * y).sum();
+        for (x, y) in left.zip(right) {
+            for lane in 0..16 {
+                sums[lane] += x[lane] * y[lane];
+            }
         }
+        rest + sums.iter().sum::<f64>()
     }
-    rest + sums.iter().sum::<f64>()
 }
 
 /// How much the kinds of inputs count, in all one: yesterday and the covariates of the day most.

@@ -3,54 +3,58 @@
 //! Friedman, Hastie and Tibshirani, "Regularization paths for generalized linear models via coordinate descent",
 //! Journal of Statistical Software 33 (2010), the covariance updates of section 2.2.
 
+use crate::wide::wide;
+
 /// Sweeps over the active coordinates between two looks at all of them, at most.
 const SWEEPS_MAX: usize = 40;
 /// Looks at all coordinates, at most.
 const ROUNDS_MAX: usize = 25;
 
-/// `minimise 1/2 b'Gb - c'b + penalty |b|` from where `slopes` stand.
-///
-/// `gram` is `G`, row-major and symmetric, `n x n`; `covariances` is `c`, `scratch` has room for `n` values.
-/// Coordinates have converged when none moved the objective by more than `tolerance`.
-pub fn solve(
-    gram: &[f64],
-    covariances: &[f64],
-    penalty: f64,
-    tolerance: f64,
-    slopes: &mut [f64],
-    scratch: &mut [f64],
-) {
-    let n = slopes.len();
-    // The gradient of the smooth part, with its sign turned: c - G b.
-    let gradient = &mut scratch[..n];
-    gradient.copy_from_slice(covariances);
-    for (j, &slope) in slopes.iter().enumerate().filter(|(_, slope)| **slope != 0.0) {
-        subtract(gradient, &gram[j * n..(j + 1) * n], slope);
-    }
-    let mut active: Vec<usize> = Vec::with_capacity(n);
-    for _ in 0..ROUNDS_MAX {
-        let mut greatest = 0.0_f64;
-        active.clear();
-        for j in 0..n {
-            greatest = greatest.max(step(gram, penalty, j, slopes, gradient));
-            if slopes[j] != 0.0 {
-                active.push(j);
+wide! {
+    /// `minimise 1/2 b'Gb - c'b + penalty |b|` from where `slopes` stand.
+    ///
+    /// `gram` is `G`, row-major and symmetric, `n x n`; `covariances` is `c`, `scratch` has room for `n` values.
+    /// Coordinates have converged when none moved the objective by more than `tolerance`.
+    pub fn solve(
+        gram: &[f64],
+        covariances: &[f64],
+        penalty: f64,
+        tolerance: f64,
+        slopes: &mut [f64],
+        scratch: &mut [f64],
+    ) {
+        let n = slopes.len();
+        // The gradient of the smooth part, with its sign turned: c - G b.
+        let gradient = &mut scratch[..n];
+        gradient.copy_from_slice(covariances);
+        for (j, &slope) in slopes.iter().enumerate().filter(|(_, slope)| **slope != 0.0) {
+            subtract(gradient, &gram[j * n..(j + 1) * n], slope);
+        }
+        let mut active: Vec<usize> = Vec::with_capacity(n);
+        for _ in 0..ROUNDS_MAX {
+            let mut greatest = 0.0_f64;
+            active.clear();
+            for j in 0..n {
+                greatest = greatest.max(step(gram, penalty, j, slopes, gradient));
+                if slopes[j] != 0.0 {
+                    active.push(j);
+                }
             }
-        }
-        if greatest <= tolerance {
-            return;
-        }
-        for _ in 0..SWEEPS_MAX {
-            let moved = active.iter().map(|&j| step(gram, penalty, j, slopes, gradient)).fold(0.0, f64::max);
-            if moved <= tolerance {
-                break;
+            if greatest <= tolerance {
+                return;
+            }
+            for _ in 0..SWEEPS_MAX {
+                let moved = active.iter().map(|&j| step(gram, penalty, j, slopes, gradient)).fold(0.0, f64::max);
+                if moved <= tolerance {
+                    break;
+                }
             }
         }
     }
 }
 
 /// Moves one coordinate to its best place and returns by how much the objective fell, about.
-#[inline]
+#[inline(always)]
 fn step(gram: &[f64], penalty: f64, j: usize, slopes: &mut [f64], gradient: &mut [f64]) -> f64 {
     let n = slopes.len();
     let row = &gram[j * n..(j + 1) * n];
@@ -69,7 +73,7 @@ fn step(gram: &[f64], penalty: f64, j: usize, slopes: &mut [f64], gradient: &mut
     own * change * change
 }
 
-#[inline]
+#[inline(always)]
 fn subtract(gradient: &mut [f64], row: &[f64], factor: f64) {
     gradient.iter_mut().zip(row).for_each(|(g, r)| *g -= r * factor);
 }

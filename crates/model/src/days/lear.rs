@@ -5,12 +5,15 @@
 //! Unlike there no penalty is chosen: every one is an expert of its own, and the mixture weighs them. All outputs
 //! share one matrix of covariances, and every fit starts from yesterday's.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use std::ops::Range;
+
+use ndarray::{Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::frame::{DayFrame, Role};
 use super::lasso;
+use super::moments::{Covariances, Moments};
 use super::scale::Scaler;
 
 /// Penalties, in standard deviations of the target over the square root of the number of days.
@@ -50,7 +53,20 @@ pub struct Lear {
     slopes: Vec<f64>,
     /// `outputs x penalties`.
     intercepts: Vec<f64>,
+    #[serde(skip)]
+    window: Option<Window>,
 }
+
+/// The days learned from, in the scale of the day at which it was renewed.
+#[derive(Debug, Clone, PartialEq)]
+struct Window {
+    days: Range<usize>,
+    renewed: usize,
+    moments: Moments,
+}
+
+/// The scale of a window follows its days after this share of its length; until then it hardly changes.
+const RENEWALS: usize = 56;
 
 impl Lear {
     /// One that has learned nothing yet.
@@ -66,6 +82,7 @@ impl Lear {
             outputs: none,
             slopes: Vec::new(),
             intercepts: Vec::new(),
+            window: None,
         }
     }
 
@@ -83,37 +100,61 @@ impl Lear {
 
     /// Learns anew from the last days before `end`, starting from the slopes it has.
     pub fn learn(&mut self, frame: &DayFrame, end: usize) {
-        let begin = frame.span(end, self.spec.window).start;
-        let places: Vec<usize> = self.columns.iter().map(|&c| c as usize).collect();
-        let raw = frame.inputs.slice(s![begin..end, ..]).select(Axis(1), &places);
-        let targets = frame.targets.slice(s![begin..end, ..]);
-        self.inputs = Scaler::new(raw.view(), self.spec.asinh);
-        self.outputs = Scaler::new(targets, self.spec.asinh);
-        let (design, means) = centered(self.inputs.forward_all(raw.view()).mapv(f64::from));
-        let y = scaled_targets(&self.outputs, targets).mapv(f64::from);
-        let (y, y_means) = centered(y);
-        let days = (end - begin).max(1) as f64;
-        let gram = design.t().dot(&design) / days;
-        let covariances = design.t().dot(&y) / days;
-        let (n, outputs) = (places.len(), y.ncols());
+        self.advance(frame, frame.span(end, self.spec.window));
+        let Some(window) = &self.window else { return };
+        let Covariances { count, gram, means, cross, levels, variances } = window.moments.covariances();
+        let (n, outputs) = (means.len(), levels.len());
         let each = n * PENALTIES.len();
         let fresh = self.slopes.len() != outputs * each;
         if fresh {
             self.slopes = vec![0.0; outputs * each];
         }
-        // `dot` may answer in column-major order; the rows of a symmetric matrix are its columns.
-        let gram: Vec<f64> = gram.iter().copied().collect();
-        let slopes = self.slopes.par_chunks_mut(each.max(1)).enumerate();
+        let slopes = self.slopes.par_chunks_mut(each.max(1)).zip(cross.par_chunks(n.max(1))).enumerate();
         let intercepts: Vec<Vec<f64>> = slopes
-            .map(|(output, slopes)| {
-                let c = covariances.column(output).to_vec();
-                let variance = y.column(output).iter().map(|v| v * v).sum::<f64>() / days;
-                fit_output(&gram, &c, variance, days, fresh, slopes);
+            .map(|(output, (slopes, c))| {
+                fit_output(&gram, c, variances[output], count, fresh, slopes);
                 let center = |slopes: &[f64]| slopes.iter().zip(&means).map(|(b, m)| b * m).sum::<f64>();
-                slopes.chunks_exact(n.max(1)).map(|slopes| y_means[output] - center(slopes)).collect()
+                slopes.chunks_exact(n.max(1)).map(|slopes| levels[output] - center(slopes)).collect()
             })
             .collect();
         self.intercepts = intercepts.concat();
+    }
+
+    /// Moves the window on, day by day where that will do.
+    fn advance(&mut self, frame: &DayFrame, days: Range<usize>) {
+        let places: Vec<usize> = self.columns.iter().map(|&c| c as usize).collect();
+        let inputs = |days: Range<usize>| frame.inputs.slice(s![days, ..]).select(Axis(1), &places);
+        let targets = |days: Range<usize>| frame.targets.slice(s![days, ..]);
+        let goes_on = |w: &Window| {
+            days.end < w.renewed + (self.spec.window / RENEWALS).max(1)
+                && w.days.start <= days.start
+                && w.days.end <= days.end
+                && days.start <= w.days.end
+        };
+        let old = self.window.take().filter(goes_on);
+        let Some(Window { days: known, renewed, mut moments }) = old else {
+            let raw = inputs(days.clone());
+            self.inputs = Scaler::new(raw.view(), self.spec.asinh);
+            self.outputs = Scaler::new(targets(days.clone()), self.spec.asinh);
+            let x = self.inputs.forward_all(raw.view()).mapv(f64::from);
+            let y = scaled_targets(&self.outputs, targets(days.clone())).mapv(f64::from);
+            let moments = Moments::new(x.view(), y.view());
+            self.window = Some(Window { renewed: days.end, days, moments });
+            return;
+        };
+        for (span, sign) in [(known.end..days.end, 1.0), (known.start..days.start, -1.0)] {
+            let x = self.inputs.forward_all(inputs(span.clone()).view()).mapv(f64::from);
+            let y = scaled_targets(&self.outputs, targets(span)).mapv(f64::from);
+            for (x, y) in x.rows().into_iter().zip(y.rows()) {
+                moments.add(&x.to_vec(), &y.to_vec(), sign);
+            }
+        }
+        self.window = Some(Window { days, renewed, moments });
+    }
+
+    /// Drops what only further learning needs.
+    pub fn settle(&mut self) {
+        self.window = None;
     }
 
     /// Every expert's answer, `experts x outputs`, from raw inputs.
@@ -157,13 +198,6 @@ fn fit_output(gram: &[f64], c: &[f64], variance: f64, days: f64, fresh: bool, sl
         let penalty = PENALTIES[p] * (variance / days).sqrt();
         lasso::solve(gram, c, penalty, TOLERANCE * variance, now, &mut scratch);
     }
-}
-
-/// Columns less their means, and the means.
-pub(super) fn centered(mut table: Array2<f64>) -> (Array2<f64>, Array1<f64>) {
-    let means = table.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(table.ncols()));
-    table -= &means;
-    (table, means)
 }
 
 /// Scaled targets without holes: a missing value is read between the day's neighbouring known ones, in scaled

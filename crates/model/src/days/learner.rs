@@ -124,7 +124,9 @@ impl Learner {
         match self {
             Self::Mlp(nets) => nets.iter_mut().for_each(Mlp::settle),
             Self::Gp(processes) => processes.iter_mut().for_each(Gp::settle),
-            Self::Lear(_) | Self::Trees(_) | Self::Local(_) | Self::Naive(_) => {}
+            Self::Lear(lear) => lear.settle(),
+            Self::Local(local) => local.settle(),
+            Self::Trees(_) | Self::Naive(_) => {}
         }
     }
 

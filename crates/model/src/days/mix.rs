@@ -158,7 +158,7 @@ mod tests {
         }
         let error = late / f64::from(count);
         assert!(error < 1.1, "{error}, where the noise alone makes 0.8 and the better experts 3");
-        assert!(mix.weights()[2] < 0.02, "{:?}", mix.weights());
+        assert!(mix.weights()[2] < 0.05, "{:?}", mix.weights());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::frame::DayFrame;
 use super::lear::scaled_targets;
 use super::scale::Scaler;
 use crate::random::Random;
+use crate::wide::wide;
 
 /// Sizes of the hidden layers.
 const HIDDEN: [usize; 2] = [192, 128];
@@ -103,25 +104,26 @@ impl Layer {
                 bias_second: Array1::zeros(shape.1),
             })
         });
-        let (b1, b2) = MOMENTS;
         let steps = i32::try_from(steps).unwrap_or(i32::MAX);
-        let scale = rate * (1.0 - b2.powi(steps)).sqrt() / (1.0 - b1.powi(steps));
-        let update = |m: &mut f32, v: &mut f32, g: f32| {
-            *m += (1.0 - b1) * (g - *m);
-            *v += (1.0 - b2) * (g * g - *v);
-            scale * *m / (v.sqrt() + EPSILON)
-        };
+        let scale = rate * (1.0 - MOMENTS.1.powi(steps)).sqrt() / (1.0 - MOMENTS.0.powi(steps));
+        let Moments { first, second, bias_first, bias_second } = &mut **moments;
         let keep = 1.0 - rate * DECAY;
-        Zip::from(&mut self.weights)
-            .and(&mut moments.first)
-            .and(&mut moments.second)
-            .and(gradient)
-            .for_each(|w, m, v, &g| *w = *w * keep - update(m, v, g));
-        Zip::from(&mut self.bias)
-            .and(&mut moments.bias_first)
-            .and(&mut moments.bias_second)
-            .and(bias)
-            .for_each(|w, m, v, &g| *w -= update(m, v, g));
+        // Every table here was made in the standard order, so it is one slice; a gradient is put in that order.
+        let gradient = gradient.as_standard_layout();
+        let tables =
+            (self.weights.as_slice_mut(), first.as_slice_mut(), second.as_slice_mut(), gradient.as_slice());
+        if let (Some(weights), Some(first), Some(second), Some(gradient)) = tables {
+            adam(weights, first, second, gradient, (scale, keep));
+        }
+        let tables = (
+            self.bias.as_slice_mut(),
+            bias_first.as_slice_mut(),
+            bias_second.as_slice_mut(),
+            bias.as_slice(),
+        );
+        if let (Some(weights), Some(first), Some(second), Some(gradient)) = tables {
+            adam(weights, first, second, gradient, (scale, 1.0));
+        }
     }
 
     fn is_sound(&self, inputs: usize, outputs: usize) -> bool {
@@ -152,24 +154,25 @@ impl Mlp {
 
     /// Learns from the last days before `end`: from scratch now and then, else a few steps more.
     pub fn learn(&mut self, frame: &DayFrame, end: usize) {
-        let rows = frame.span(end, WINDOW);
-        let targets = frame.targets.slice(s![rows.clone(), ..]);
-        let inputs = frame.inputs.slice(s![rows, ..]);
-        let renew = self.begun.is_none_or(|begun| end >= begun + RENEWAL_DAYS);
-        if renew {
+        let days = frame.span(end, WINDOW);
+        if self.begun.is_none_or(|begun| end >= begun + RENEWAL_DAYS) {
+            let targets = frame.targets.slice(s![days.clone(), ..]);
+            let inputs = frame.inputs.slice(s![days, ..]);
             self.inputs = Scaler::new(inputs, true);
             self.outputs = Scaler::new(targets, true);
-        }
-        let x = self.inputs.forward_all(inputs);
-        let y = scaled_targets(&self.outputs, targets);
-        if renew {
+            let x = self.inputs.forward_all(inputs);
+            let y = scaled_targets(&self.outputs, targets);
             self.begin(&x, &y, end);
-        } else {
-            let mut random = Random::new(self.seed, end as u64);
-            for _ in 0..DAILY_STEPS {
-                let batch: Vec<usize> = (0..BATCH).map(|_| random.below(x.nrows())).collect();
-                self.descend(&x, &y, &batch, RATES.1, &mut random);
-            }
+            return;
+        }
+        let mut random = Random::new(self.seed, end as u64);
+        let drawn: Vec<usize> =
+            (0..DAILY_STEPS * BATCH).map(|_| days.start + random.below(days.len())).collect();
+        let x = self.inputs.forward_all(frame.inputs.select(Axis(0), &drawn).view());
+        let y = scaled_targets(&self.outputs, frame.targets.select(Axis(0), &drawn).view());
+        let rows: Vec<usize> = (0..drawn.len()).collect();
+        for batch in rows.chunks(BATCH) {
+            self.descend(&x, &y, batch, RATES.1, &mut random);
         }
     }
 
@@ -291,6 +294,20 @@ impl Mlp {
             && self.second.is_sound(HIDDEN[0], HIDDEN[1])
             && self.last.is_sound(HIDDEN[1], outputs)
             && self.skip.is_sound(inputs, outputs)
+    }
+}
+
+wide! {
+    /// Moves weights against a gradient by its running moments; `scale` is the corrected rate, `keep` what is left of
+    /// a weight.
+    fn adam(weights: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32], rates: (f32, f32)) {
+        let (scale, keep) = rates;
+        let moments = first.iter_mut().zip(second);
+        for ((w, (m, v)), g) in weights.iter_mut().zip(moments).zip(gradient) {
+            *m += (1.0 - MOMENTS.0) * (g - *m);
+            *v += (1.0 - MOMENTS.1) * (g * g - *v);
+            *w = *w * keep - scale * *m / (v.sqrt() + EPSILON);
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `frame` | days as rows: inputs, outputs, and where both stand in the feature matrix |
 //! | `scale` | median, deviation, inverse hyperbolic sine |
-//! | `lear`, `lasso` | LASSOs on the whole course of the days before |
+//! | `lear`, `lasso`, `moments` | LASSOs on the whole course of the days before |
 //! | `mlp`, `gp` | small neural networks, Gaussian processes |
 //! | `rows` | trees, local regressions and naive values: learners that read single rows |
 //! | `learner` | one type for all of them, and who takes part |
@@ -22,6 +22,7 @@ pub(crate) mod learner;
 mod mix;
 pub mod mlp;
 pub(crate) mod model;
+pub(crate) mod moments;
 pub(crate) mod race;
 pub(crate) mod roll;
 pub mod rows;

@@ -8,6 +8,7 @@ use super::learner::{Learner, team};
 use super::race;
 use super::roll::{Course, mix, roll};
 use super::state::State;
+use crate::calibration::Coverage;
 use crate::matrix::{FeatureMatrix, TrainingSet};
 use crate::predict::{ModelError, Predict, Predictions};
 
@@ -27,6 +28,8 @@ pub struct DayModel {
     team: Vec<Learner>,
     state: State,
     levels: Vec<f64>,
+    /// How often the values of the last past days lay at or below what was foretold for them.
+    coverage: Vec<Coverage>,
 }
 
 /// The number of days at the end of `days` on which weights are learned.
@@ -82,14 +85,27 @@ impl DayModel {
         notes.extend(race::select(recipe.family, &mut team, &frame, known(begin)));
         let forecasts = roll(&mut team, &frame, &course).unwrap_or_default();
         let weighing = Course { learns: &every_day, ..course };
-        let state = mix(&team, &frame, &weighing, &forecasts, |_, _, _| ());
+        let levels = recipe.levels.as_slice();
+        let mut below = Below::new(levels.len());
+        let state = mix(&team, &frame, &weighing, &forecasts, |day, state, said| {
+            if 2 * day >= begin + days {
+                below.count(&state.quantiles(said, levels), frame.targets.row(day).iter());
+            }
+        });
         for learner in &mut team {
             learner.learn(&frame, days);
             learner.settle();
         }
-        let model = Self { layout, team, state, levels: recipe.levels.as_slice().to_vec() };
+        let coverage = below.coverage(levels);
+        let model = Self { layout, team, state, levels: levels.to_vec(), coverage };
         notes.extend(model.describe(days - begin));
         Ok(model)
+    }
+
+    /// How often the values of the last past days lay at or below what was foretold for them.
+    #[must_use]
+    pub fn coverage(&self) -> &[Coverage] {
+        &self.coverage
     }
 
     fn describe(&self, days: usize) -> Vec<String> {
@@ -142,6 +158,36 @@ impl Predict for DayModel {
             }
         }
         Ok(answer)
+    }
+}
+
+/// Counts of values at or below each quantile.
+struct Below {
+    counts: Vec<usize>,
+    all: usize,
+}
+
+impl Below {
+    fn new(levels: usize) -> Self {
+        Self { counts: vec![0; levels], all: 0 }
+    }
+
+    /// One row of quantiles per value; unknown values do not count.
+    fn count<'a>(&mut self, quantiles: &[f32], values: impl Iterator<Item = &'a f32>) {
+        let rows = quantiles.chunks_exact(self.counts.len().max(1));
+        for (row, value) in rows.zip(values).filter(|(_, value)| value.is_finite()) {
+            self.all += 1;
+            self.counts.iter_mut().zip(row).for_each(|(count, q)| *count += usize::from(value <= q));
+        }
+    }
+
+    /// Shares by level: these quantiles are not corrected afterwards, so both shares are the same.
+    fn coverage(&self, levels: &[f64]) -> Vec<Coverage> {
+        let share = |count: usize| count as f64 / self.all.max(1) as f64;
+        let pairs = levels.iter().zip(&self.counts);
+        pairs
+            .map(|(&level, &count)| Coverage { level, raw: share(count), calibrated: share(count) })
+            .collect()
     }
 }
 

@@ -1,6 +1,8 @@
 //! Models of single rows that take part in the mixture of whole days: trees for all hours, one LASSO per hour on the
 //! features of its own row, and values of the past as they are.
 
+use std::ops::Range;
+
 use forewatt_domain::QuantileLevels;
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -8,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::{DayFrame, Question};
 use super::lasso;
+use super::moments::{Covariances, Moments};
 use super::scale::Scaler;
 use crate::gbdt::{Booster, Forest, MIN_ROWS, Params};
 use crate::matrix::{FeatureMatrix, TrainingSet};
@@ -132,7 +135,20 @@ struct Regression {
     output: Scaler,
     slopes: Vec<f64>,
     intercepts: Vec<f64>,
+    #[serde(skip)]
+    window: Option<Window>,
 }
+
+/// The days learned from, in the scale of the day at which it was renewed.
+#[derive(Debug, Clone, PartialEq)]
+struct Window {
+    days: Range<usize>,
+    renewed: usize,
+    moments: Moments,
+}
+
+/// The scale of a window follows its days after this share of its length; until then it hardly changes.
+const RENEWALS: usize = 56;
 
 impl Local {
     /// One that has learned nothing yet and will learn from so many days.
@@ -150,28 +166,26 @@ impl Local {
     /// Learns anew from the last days before `end`, starting from the slopes it has.
     pub fn learn(&mut self, frame: &DayFrame, end: usize) {
         let outputs = frame.targets.ncols();
-        let mut rows: Vec<Vec<usize>> = vec![Vec::new(); outputs];
-        for day in frame.span(end, self.window) {
-            for i in frame.rows[day].clone() {
-                if frame.data.target[i].is_finite() {
-                    rows[frame.output_of[i]].push(i);
-                }
-            }
-        }
         let columns = frame.data.features.columns();
         if self.outputs.len() != outputs {
             let none = Scaler::new(Array2::zeros((0, columns)).view(), true);
             let output = Scaler::new(Array2::zeros((0, 1)).view(), true);
             let n = LOCAL_PENALTIES.len();
-            let blank =
-                Regression { inputs: none, output, slopes: vec![0.0; n * columns], intercepts: vec![0.0; n] };
+            let (slopes, intercepts) = (vec![0.0; n * columns], vec![0.0; n]);
+            let blank = Regression { inputs: none, output, slopes, intercepts, window: None };
             self.outputs = vec![blank; outputs];
         }
-        self.outputs.par_iter_mut().zip(&rows).for_each(|(regression, rows)| {
-            if rows.len() >= LOCAL_DAYS_MIN {
-                regression.learn(&frame.data, rows);
-            }
+        let days = frame.span(end, self.window);
+        let renewal = (self.window / RENEWALS).max(1);
+        self.outputs.par_iter_mut().enumerate().for_each(|(output, regression)| {
+            regression.advance(frame, output, days.clone(), renewal);
+            regression.learn();
         });
+    }
+
+    /// Drops what only further learning needs.
+    pub fn settle(&mut self) {
+        self.outputs.iter_mut().for_each(|regression| regression.window = None);
     }
 
     /// Every expert's answer, `experts x outputs`; NaN where it cannot tell.
@@ -206,24 +220,56 @@ impl Local {
 }
 
 impl Regression {
-    fn learn(&mut self, data: &TrainingSet, rows: &[usize]) {
-        let (n, days) = (data.features.columns(), rows.len() as f64);
-        let raw = Array2::from_shape_fn((rows.len(), n), |(r, c)| data.features.row(rows[r])[c]);
-        let targets = Array2::from_shape_fn((rows.len(), 1), |(r, _)| data.target[rows[r]]);
-        self.inputs = Scaler::new(raw.view(), true);
-        self.output = Scaler::new(targets.view(), true);
-        let (x, means) = super::lear::centered(self.inputs.forward_all(raw.view()).mapv(f64::from));
-        let (y, y_mean) = super::lear::centered(self.output.forward_all(targets.view()).mapv(f64::from));
-        let gram: Vec<f64> = (x.t().dot(&x) / days).iter().copied().collect();
-        let covariances: Vec<f64> = (x.t().dot(&y) / days).iter().copied().collect();
-        let variance = y.iter().map(|v| v * v).sum::<f64>() / days;
+    /// Moves the window on, day by day where that will do.
+    fn advance(&mut self, frame: &DayFrame, output: usize, days: Range<usize>, renewal: usize) {
+        let goes_on = |w: &Window| {
+            days.end < w.renewed + renewal
+                && w.days.start <= days.start
+                && w.days.end <= days.end
+                && days.start <= w.days.end
+        };
+        let data = &frame.data;
+        let rows = |days: Range<usize>| -> Vec<usize> {
+            let all = frame.rows[days].iter().flat_map(Clone::clone);
+            all.filter(|&i| frame.output_of[i] == output && data.target[i].is_finite()).collect()
+        };
+        let old = self.window.take().filter(goes_on);
+        let Some(Window { days: known, renewed, mut moments }) = old else {
+            let (rows, n) = (rows(days.clone()), data.features.columns());
+            if rows.len() < LOCAL_DAYS_MIN {
+                return;
+            }
+            let raw = Array2::from_shape_fn((rows.len(), n), |(r, c)| data.features.row(rows[r])[c]);
+            let targets = Array2::from_shape_fn((rows.len(), 1), |(r, _)| data.target[rows[r]]);
+            self.inputs = Scaler::new(raw.view(), true);
+            self.output = Scaler::new(targets.view(), true);
+            let x = self.inputs.forward_all(raw.view()).mapv(f64::from);
+            let y = self.output.forward_all(targets.view()).mapv(f64::from);
+            let moments = Moments::new(x.view(), y.view());
+            self.window = Some(Window { renewed: days.end, days, moments });
+            return;
+        };
+        for (span, sign) in [(known.end..days.end, 1.0), (known.start..days.start, -1.0)] {
+            for i in rows(span) {
+                let x = self.inputs.forward_row(data.features.row(i));
+                let x: Vec<f64> = x.into_iter().map(f64::from).collect();
+                moments.add(&x, &[f64::from(self.output.forward(0, data.target[i]))], sign);
+            }
+        }
+        self.window = Some(Window { days, renewed, moments });
+    }
+
+    fn learn(&mut self) {
+        let Some(window) = &self.window else { return };
+        let Covariances { count, gram, means, cross, levels, variances } = window.moments.covariances();
+        let n = means.len();
         let mut scratch = vec![0.0; n];
         for (p, share) in LOCAL_PENALTIES.iter().enumerate() {
             let slopes = &mut self.slopes[p * n..(p + 1) * n];
-            let penalty = share * (variance / days).sqrt();
-            lasso::solve(&gram, &covariances, penalty, TOLERANCE * variance, slopes, &mut scratch);
+            let penalty = share * (variances[0] / count).sqrt();
+            lasso::solve(&gram, &cross, penalty, TOLERANCE * variances[0], slopes, &mut scratch);
             let center: f64 = slopes.iter().zip(&means).map(|(b, m)| b * m).sum();
-            self.intercepts[p] = y_mean[0] - center;
+            self.intercepts[p] = levels[0] - center;
         }
     }
 }

@@ -6,8 +6,6 @@
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use crate::groups::sample_quantile;
-
 /// The median absolute deviation of a standard normal variable.
 const NORMAL_MAD: f32 = 0.6745;
 /// How far beyond the range seen an answer may lie, in scaled units: an extrapolation must not explode through the
@@ -43,12 +41,13 @@ impl Scaler {
         for column in values.columns() {
             known.clear();
             known.extend(column.iter().copied().filter(|v| v.is_finite()));
-            known.sort_unstable_by(f32::total_cmp);
-            let (center, spread) = center_and_spread(&known);
+            let (center, spread) = center_and_spread(&mut known);
             scaler.center.push(center);
             scaler.spread.push(spread);
-            let shape = |value: Option<&f32>| value.map_or(0.0, |v| scaler.shape((v - center) / spread));
-            let (low, high) = (shape(known.first()), shape(known.last()));
+            let ends = |(least, most): (f32, f32), v: &f32| (v.min(least), v.max(most));
+            let (least, most) = known.iter().fold((center, center), ends);
+            let (low, high) =
+                (scaler.shape((least - center) / spread), scaler.shape((most - center) / spread));
             scaler.low.push(low);
             scaler.high.push(high);
         }
@@ -107,15 +106,26 @@ impl Scaler {
     }
 }
 
-/// Median and robust spread of rising values; the standard deviation where more than half are equal.
-fn center_and_spread(known: &[f32]) -> (f32, f32) {
+/// The middle of values, in linear time; they change places.
+fn middle(values: &mut [f32]) -> f32 {
+    let half = values.len() / 2;
+    let even = values.len().is_multiple_of(2);
+    let (below, &mut middle, _) = values.select_nth_unstable_by(half, f32::total_cmp);
+    if even {
+        let before = below.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        return f32::midpoint(before, middle);
+    }
+    middle
+}
+
+/// Median and robust spread of values; the standard deviation where more than half are equal.
+fn center_and_spread(known: &mut [f32]) -> (f32, f32) {
     if known.is_empty() {
         return (0.0, 1.0);
     }
-    let center = sample_quantile(known, 0.5);
+    let center = middle(known);
     let mut deviations: Vec<f32> = known.iter().map(|v| (v - center).abs()).collect();
-    deviations.sort_unstable_by(f32::total_cmp);
-    let mad = sample_quantile(&deviations, 0.5) / NORMAL_MAD;
+    let mad = middle(&mut deviations) / NORMAL_MAD;
     if mad > 1e-6 * center.abs().max(1e-12) {
         return (center, mad);
     }

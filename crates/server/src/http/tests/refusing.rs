@@ -64,11 +64,6 @@ async fn bad_paths_and_parameters() {
         ("/v1/series/city.load/holidays?from=2026-01-01&to=2025-01-01", 400, "after `from`"),
         ("/v1/series/city.load/holidays?from=1801-01-01&to=2299-01-01", 400, "ask for less"),
         ("/v1/series/city.load/holidays?from=Easter", 400, "neither a date"),
-        ("/v1/series/city.load/forecast:reconciled", 400, "--parent city.load"),
-        ("/v1/series/city.load/forecast:reconciled?method=magic", 400, "mint"),
-        ("/v1/series/city.load/forecast:reconciled?metod=mint", 400, "did you mean `method`"),
-        ("/v1/series/city.laod/forecast:reconciled", 404, "did you mean `city.load`"),
-        ("/v1/series/city.load/forecast:reconcild", 404, "did you mean"),
         ("/v1/models/no%20id", 400, "is not a version id"),
         ("/v1/models/city.load-v7", 404, "city.load-v1"),
         ("/v1/models?series=nowhere", 404, "there is no series"),
@@ -82,6 +77,22 @@ async fn bad_paths_and_parameters() {
     }
     let several = server.get("/v1/series/city.load/forecast?horizon=x&quantiles=y&hm=z").await.json();
     assert_eq!(several["errors"].as_array().unwrap().len(), 3, "all faults are named at once");
+}
+
+#[tokio::test]
+async fn bad_reconciliations() {
+    let server = with_champion().await;
+    let table = [
+        ("/v1/series/city.load/forecast:reconciled", 400, "--parent city.load"),
+        ("/v1/series/city.load/forecast:reconciled?method=magic", 400, "mint"),
+        ("/v1/series/city.load/forecast:reconciled?metod=mint", 400, "did you mean `method`"),
+        ("/v1/series/city.laod/forecast:reconciled", 404, "did you mean `city.load`"),
+        ("/v1/series/city.load/forecast:reconcild", 404, "did you mean"),
+    ];
+    for (path, status, part) in table {
+        let detail = server.get(path).await.problem(status);
+        assert!(detail.contains(part), "{path}: {detail}");
+    }
 }
 
 #[tokio::test]
