@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::cache::{ModelResult, Summary, TaskResult};
 use super::metrics::Metrics;
-use super::task::{Bound, Goal, Task};
+use super::task::{Bound, Column, Goal, Task};
 
 /// More parts than this are not shown one by one.
 const PARTS_MAX: usize = 10;
@@ -89,34 +89,43 @@ fn has_parts(summary: &Summary) -> bool {
 }
 
 fn table(text: &mut String, task: &Task, result: &TaskResult, executable: &str) {
-    let keys: Vec<&str> = task.columns.iter().map(|column| column.key).collect();
+    let published = task.published.iter().map(|published| {
+        let scores = published.scores.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect();
+        (format!("{} (published)", published.name), scores, [String::new(), String::new(), String::new()])
+    });
+    let anchors = result
+        .anchors
+        .iter()
+        .map(|(name, anchor)| (name.clone(), anchor.metrics.clone(), Default::default()));
+    let models = in_order(task, result).map(|(model, found)| {
+        let mark = if found.executable == executable { "" } else { " *" };
+        let met = met(task, result, model, &found.summary.metrics).to_owned();
+        let costs = [met, format!("{:.1}", found.wall_s), format!("{:.0}", found.peak_mib)];
+        (format!("**{model}**{mark}"), found.summary.metrics.clone(), costs)
+    });
+    let rows: Vec<(String, Metrics, [String; 3])> = anchors.chain(published).chain(models).collect();
+    // A score that no forecast has (there is no official one) would be an empty column.
+    let scored = |column: &&Column| rows.iter().any(|(_, scores, _)| scores.contains_key(column.key));
+    let columns: Vec<&Column> = task.columns.iter().filter(scored).collect();
+    let keys: Vec<&str> = columns.iter().map(|column| column.key).collect();
     let _infallible = writeln!(text, "| forecast | {} | goal met | wall s | peak MiB |", keys.join(" | "));
     push(text, &format!("|---|{}---|---:|---:|", "---:|".repeat(keys.len())));
-    for (name, anchor) in &result.anchors {
-        row(text, name, &cells(task, &anchor.metrics), ["", "", ""]);
-    }
-    for published in task.published {
-        let scores: Metrics = published.scores.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect();
-        row(text, &format!("{} (published)", published.name), &cells(task, &scores), ["", "", ""]);
-    }
-    for (model, found) in in_order(task, result) {
-        let mark = if found.executable == executable { "" } else { " *" };
-        let met = met(task, result, model, &found.summary.metrics);
-        let (wall, peak) = (format!("{:.1}", found.wall_s), format!("{:.0}", found.peak_mib));
-        let name = format!("**{model}**{mark}");
-        row(text, &name, &cells(task, &found.summary.metrics), [met, &wall, &peak]);
+    for (name, scores, rest) in &rows {
+        let cells: Vec<String> = columns.iter().map(|column| cell(column, scores)).collect();
+        let _infallible = writeln!(text, "| {name} | {} | {} |", cells.join(" | "), rest.join(" | "));
     }
     text.push('\n');
 }
 
-fn row(text: &mut String, name: &str, cells: &[String], rest: [&str; 3]) {
-    let _infallible = writeln!(text, "| {name} | {} | {} |", cells.join(" | "), rest.join(" | "));
-}
-
-fn cells(task: &Task, scores: &Metrics) -> Vec<String> {
-    let cell =
-        |value: Option<&f64>, digits: usize| value.map_or_else(String::new, |v| format!("{v:.digits$}"));
-    task.columns.iter().map(|column| cell(scores.get(column.key), column.digits)).collect()
+/// A score in its column's digits; one too small for them is not zero.
+fn cell(column: &Column, scores: &Metrics) -> String {
+    let digits = column.digits;
+    let smallest = 10_f64.powi(-i32::try_from(digits).unwrap_or(0));
+    match scores.get(column.key) {
+        None => String::new(),
+        Some(value) if *value > 0.0 && *value < smallest / 2.0 => format!("< {smallest:.digits$}"),
+        Some(value) => format!("{value:.digits$}"),
+    }
 }
 
 /// The main score of each part.
@@ -131,8 +140,7 @@ fn parts_table(text: &mut String, task: &Task, result: &TaskResult) {
     push(text, &format!("|---|{}", "---:|".repeat(names.len())));
     for (name, summary) in rows {
         let by_part: BTreeMap<&str, &Metrics> = summary.parts.iter().map(|(n, m)| (n.as_str(), m)).collect();
-        let value = |part: &&str| by_part.get(part).and_then(|scores| scores.get(main.key));
-        let cell = |part| value(part).map_or_else(String::new, |v| format!("{v:.*}", main.digits));
+        let cell = |part| by_part.get(part).map_or_else(String::new, |scores| cell(main, scores));
         let _infallible =
             writeln!(text, "| {name} | {} |", names.iter().map(cell).collect::<Vec<_>>().join(" | "));
     }
@@ -233,7 +241,7 @@ mod tests {
         title: "A task",
         about: "About it.",
         models: &["good", "bad", "absent"],
-        columns: &[column("MAE", 2)],
+        columns: &[column("MAE", 2), column("p", 2), column("nobody's", 2)],
         published: &[published("theirs", &[("MAE", 2.0)])],
         goals: &[
             goal("MAE", Bound::Below(1.5), "a figure"),
@@ -248,7 +256,7 @@ mod tests {
 
     fn summary(value: f64) -> Summary {
         let parts = ["a", "b"].map(|name| (name.to_owned(), named(&[("MAE", value)])));
-        Summary { metrics: named(&[("MAE", value)]), parts: parts.to_vec() }
+        Summary { metrics: named(&[("MAE", value), ("p", 1e-3)]), parts: parts.to_vec() }
     }
 
     fn result() -> TaskResult {
@@ -282,10 +290,11 @@ mod tests {
     fn rows_tell_scores_goals_costs_and_other_builds() {
         let text = page(result());
         for line in [
-            "| naive | 4.00 |  |  |  |",
-            "| theirs (published) | 2.00 |  |  |  |",
-            "| **good** | 1.40 | yes | 1.2 | 10 |",
-            "| **bad** * | 3.00 | no | 1.2 | 10 |",
+            "| forecast | MAE | p | goal met | wall s | peak MiB |",
+            "| naive | 4.00 | < 0.01 |  |  |  |",
+            "| theirs (published) | 2.00 |  |  |  |  |",
+            "| **good** | 1.40 | < 0.01 | yes | 1.2 | 10 |",
+            "| **bad** * | 3.00 | < 0.01 | no | 1.2 | 10 |",
             "| MAE by part | a | b |",
             "| **bad** | 3.00 | 3.00 |",
             "Repeat: `cargo xtask bench accuracy t`",
