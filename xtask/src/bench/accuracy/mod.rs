@@ -89,6 +89,7 @@ pub fn run(root: &Path, options: &Options) -> anyhow::Result<Option<PathBuf>> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let folder = target.join("bench-accuracy").join(if options.quick { "quick" } else { "full" });
     let work = folder.join("work").join(std::process::id().to_string());
+    sweep(&folder.join("work"));
     std::fs::create_dir_all(&work).with_context(|| format!("cannot make {}", work.display()))?;
     let bench = Bench {
         options,
@@ -140,6 +141,16 @@ fn select(options: &Options) -> anyhow::Result<Vec<&'static Task>> {
     let known = || TASKS.iter().map(|task| task.name).collect::<Vec<_>>().join(", ");
     let found = TASKS.iter().find(|task| task.name == name);
     Ok(vec![found.with_context(|| format!("there is no task `{name}`; known: {}", known()))?])
+}
+
+/// Removes what interrupted runs left behind: the folders of processes that are gone.
+fn sweep(work: &Path) {
+    for entry in std::fs::read_dir(work).into_iter().flatten().flatten() {
+        if !Path::new("/proc").join(entry.file_name()).exists() {
+            // What cannot be removed is in no one's way.
+            drop(std::fs::remove_dir_all(entry.path()));
+        }
+    }
 }
 
 /// A line for whoever waits; a closed terminal is no reason to stop.
@@ -324,6 +335,17 @@ fn anchors(parts: &[Part]) -> Vec<(String, Summary)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_dead_processes_left_is_swept() {
+        let work = std::env::temp_dir().join(format!("forewatt-accuracy-sweep-{}", std::process::id()));
+        let (ours, dead) = (work.join(std::process::id().to_string()), work.join("no-process"));
+        std::fs::create_dir_all(&ours).unwrap();
+        std::fs::create_dir_all(dead.join("0")).unwrap();
+        sweep(&work);
+        assert!(ours.exists() && !dead.exists());
+        std::fs::remove_dir_all(work).unwrap();
+    }
 
     #[test]
     fn unknown_tasks_and_models_are_refused_with_those_there_are() {

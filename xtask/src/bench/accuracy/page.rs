@@ -199,11 +199,13 @@ fn goals(content: &Content<'_>) -> String {
             }
         }
     }
-    let mut text = String::new();
+    let mut text = String::from(
+        "## Goals\n\nEach goal against the model it is set for, else against our best of those in the task's table.\n\n",
+    );
     for (heading, lines) in [("Where we win", won), ("Not measured", open), ("Where we lose", lost)] {
         let body = if lines.is_empty() { "Nowhere.".to_owned() } else { lines.join("\n") };
         let body = if lines.is_empty() && heading == "Not measured" { "Nothing.".to_owned() } else { body };
-        let _infallible = writeln!(text, "## {heading}\n\n{body}\n");
+        let _infallible = writeln!(text, "### {heading}\n\n{body}\n");
     }
     text.trim_end().to_owned()
 }
