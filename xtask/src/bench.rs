@@ -1,9 +1,10 @@
 //! `cargo xtask bench`: the registry of benchmarks and the page each one leaves behind.
 //!
 //! A benchmark is a function that measures and returns rows; add it to [`BENCHES`]. The page is written
-//! to `docs/benchmarks/NAME.md` without dates, so that a run changes it only where figures change.
+//! to `docs/benchmarks/NAME.md` without dates, so that a run changes it only where figures change. `accuracy`
+//! stands beside them: its page has a table a task.
 
-mod dayahead;
+pub mod accuracy;
 mod http;
 
 use std::fmt::Write as _;
@@ -13,19 +14,12 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Context;
 
-/// Every benchmark there is.
-pub const BENCHES: &[Bench] = &[
-    Bench {
-        name: "dayahead",
-        about: "MAPE of day-ahead load forecasts on public data, each model beside the official forecast.",
-        run: dayahead::run,
-    },
-    Bench {
-        name: "http",
-        about: "Cached and uncached forecasts over HTTP beside a bare axum route that returns the same bytes.",
-        run: http::run,
-    },
-];
+/// Every benchmark whose page is one table.
+pub const BENCHES: &[Bench] = &[Bench {
+    name: "http",
+    about: "Cached and uncached forecasts over HTTP beside a bare axum route that returns the same bytes.",
+    run: http::run,
+}];
 
 /// A benchmark.
 #[derive(Debug, Clone, Copy)]
@@ -55,20 +49,28 @@ pub struct Row {
 ///
 /// # Errors
 /// When there is no such benchmark, it fails, or its page cannot be written.
-pub fn run(name: Option<&str>) -> anyhow::Result<ExitCode> {
+pub fn run(name: Option<&str>, options: &accuracy::Options) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout();
     let Some(name) = name else {
+        writeln!(out, "{:<16} {}", "accuracy", accuracy::ABOUT)?;
         for bench in BENCHES {
             writeln!(out, "{:<16} {}", bench.name, bench.about)?;
         }
         return Ok(ExitCode::SUCCESS);
     };
-    let known = || BENCHES.iter().map(|b| b.name).collect::<Vec<_>>().join(", ");
+    let root = crate::root();
+    if name == "accuracy" {
+        if let Some(path) = accuracy::run(&root, options)? {
+            writeln!(out, "wrote {}", path.display())?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    anyhow::ensure!(options.is_empty(), "only `accuracy` takes a task and flags");
+    let known = || BENCHES.iter().map(|b| b.name).chain(["accuracy"]).collect::<Vec<_>>().join(", ");
     let bench = BENCHES
         .iter()
         .find(|bench| bench.name == name)
         .with_context(|| format!("there is no benchmark `{name}`; known: {}", known()))?;
-    let root = crate::root();
     let rows = (bench.run)(&root)?;
     let path = write_page(&root, bench.name, bench.about, &rows)?;
     writeln!(out, "wrote {}", path.display())?;
@@ -176,6 +178,9 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_refused() {
-        assert!(run(Some("no-such-benchmark")).is_err());
+        let none = accuracy::Options::default();
+        assert!(run(Some("no-such-benchmark"), &none).is_err());
+        let fresh = accuracy::Options { fresh: true, ..none };
+        assert!(run(Some("http"), &fresh).unwrap_err().to_string().contains("only `accuracy`"));
     }
 }

@@ -24,12 +24,14 @@ enum Task {
     Bench {
         /// Which one.
         name: Option<String>,
+        #[command(flatten)]
+        accuracy: xtask::bench::accuracy::Options,
     },
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().task {
         Task::Test { quick } => xtask::test::run(quick),
-        Task::Bench { name } => xtask::bench::run(name.as_deref()),
+        Task::Bench { name, accuracy } => xtask::bench::run(name.as_deref(), &accuracy),
     }
 }
