@@ -41,6 +41,8 @@ const SEASONS: [&str; 4] = ["day_of_year_sin", "day_of_year_cos", "day_of_year_s
 pub enum Role {
     /// The target so many days earlier.
     Past(u8),
+    /// The target on the newest day that lived alike.
+    Like,
     /// A covariate known ahead: 0 for the day forecast, 1 and 7 for the same time one and seven days earlier.
     Ahead(u8),
     /// The weekday and holidays.
@@ -212,6 +214,7 @@ impl Layout {
         for days in PAST_DAYS {
             self.add_course(Role::Past(days), &format!("lag_day_{days}"), steps, bin);
         }
+        self.add_course(Role::Like, "lag_like_1", steps, bin);
     }
 
     /// Adds every covariate and returns the parts that hold those known ahead for the day forecast.
@@ -229,6 +232,7 @@ impl Layout {
             parts.extend(self.add_course(Role::Ahead(0), name, self.steps, bin));
             self.add_course(Role::Ahead(1), &format!("{name}:day_before"), day, bin);
             self.add_course(Role::Ahead(7), &format!("{name}:week_before"), day, bin);
+            self.add_course(Role::Extra, &format!("{name}:like_day"), day, 2 * bin);
             for degrees in ["heating", "cooling"] {
                 self.add_course(Role::Extra, &format!("{name}:{degrees}"), self.steps, 2 * bin);
             }

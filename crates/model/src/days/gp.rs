@@ -245,7 +245,7 @@ fn weights(roles: &[Role]) -> Vec<f32> {
     const SEASON_SHARE: f32 = 0.02;
     let raw = |role: &Role| match role {
         Role::Past(1) | Role::Ahead(0) => 1.0,
-        Role::Past(7) => 0.3,
+        Role::Past(7) | Role::Like => 0.3,
         Role::Past(_) => 0.25,
         Role::Ahead(1) => 0.5,
         Role::Ahead(_) => 0.15,

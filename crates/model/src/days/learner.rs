@@ -15,8 +15,8 @@ use super::rows::{LOCAL_PENALTIES, Local, Naive, Trees};
 const NETS: u64 = 8;
 /// Windows of the local regressions, in days.
 const LOCAL_WINDOWS: [usize; 2] = [364, 1456];
-/// What trees are grown for: the value itself, and its difference to yesterday's.
-const TREE_BASES: [Option<&str>; 2] = [None, Some("lag_day_1")];
+/// What trees are grown for: the value itself, and its difference to yesterday's and to that of the last like day.
+const TREE_BASES: [Option<&str>; 3] = [None, Some("lag_day_1"), Some("lag_like_1")];
 /// Fewer days than this teach the learner of a kind nothing.
 const GP_DAYS_MIN: usize = 60;
 const TREE_DAYS_MIN: usize = 90;

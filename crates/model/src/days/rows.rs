@@ -281,7 +281,7 @@ pub struct Naive {
 }
 
 /// The columns that are forecasts by themselves.
-const NAIVE: [&str; 4] = ["lag_day_1", "lag_week_1", "same_time_mean_7d", "same_time_mean_4w"];
+const NAIVE: [&str; 5] = ["lag_day_1", "lag_week_1", "lag_like_1", "same_time_mean_7d", "same_time_mean_4w"];
 
 impl Naive {
     /// The naive forecasts among the named columns.

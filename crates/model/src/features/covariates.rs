@@ -7,7 +7,8 @@ use super::spec::CovariateSpec;
 use super::weather::{Scale, degrees};
 use super::{Cells, Context, FeatureSpec, Origin, Row, View};
 
-const AHEAD: [&str; 7] = ["", ":before", ":after", ":day_mean", ":day_before", ":day_change", ":week_before"];
+const AHEAD: [&str; 8] =
+    ["", ":before", ":after", ":day_mean", ":day_before", ":day_change", ":week_before", ":like_day"];
 const TEMPERATURE: [&str; 3] = [":heating", ":cooling", ":mean_24h"];
 const PAST: [&str; 4] = [":last", ":lag_day_1", ":lag_week_1", ":mean_24h"];
 
@@ -65,9 +66,9 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// From nine days before the origin to a day after the horizon's end.
+    /// From before the days that a like day is looked for among to a day after the horizon's end.
     fn new(context: &Context<'_>, view: &View<'_>, origin: &Origin) -> Self {
-        let first = origin.index - 9 * context.per_day;
+        let first = origin.index - (super::lags::LIKE_DAYS as i64 + 2) * context.per_day;
         let last = origin.index + context.steps as i64 + context.per_day;
         let values: Vec<f32> = (first..=last).map(|index| view.get(index, origin.time)).collect();
         let mut total = (0.0, 0);
@@ -133,6 +134,7 @@ fn ahead(
     cells.put(day_before);
     cells.put(value - day_before);
     cells.put(window.at(context.days_before(row, 7)));
+    cells.put(window.at(context.days_before(row, row.like_day)));
     if covariate.kind == SeriesKind::Temperature {
         let (heating, cooling) = degrees(Scale::of(&covariate.unit).celsius(value));
         cells.put(heating);

@@ -3,12 +3,19 @@
 use super::spec::{LEVEL_DAYS, SPARE_WEEKS};
 use super::{Cells, Context, FeatureSpec, Origin, Row, View};
 
+/// Days before the origin among which days that live like the row's are looked for: two of each kind of week day.
+pub(super) const LIKE_DAYS: usize = 15;
+/// Lags on days that live like the row's.
+const LIKE: usize = 2;
+
 /// Newest values at the grid's last instants before the origin.
 const LAST: usize = 3;
 
 pub(super) fn names(spec: &FeatureSpec, names: &mut Vec<String>) {
     names.extend((1..=spec.weeks()).map(|i| format!("lag_week_{i}")));
     names.extend((1..=spec.days()).map(|i| format!("lag_day_{i}")));
+    names.extend((1..=LIKE).map(|i| format!("lag_like_{i}")));
+    names.push("like_days_back".to_owned());
     names.extend(
         ["lag_day_1_before", "lag_day_1_after", "same_time_mean_7d", "same_time_mean_4w"].map(String::from),
     );
@@ -105,6 +112,15 @@ pub(super) fn first_before(context: &Context<'_>, row: &Row, period: i64) -> i64
     multiple
 }
 
+/// Civil days back from the row to the days before the origin that live like its own, newest first: after a holiday
+/// the last working day, for a holiday the last Sunday.
+pub(super) fn like_days<'a>(context: &'a Context<'_>, row: &Row<'_>) -> impl Iterator<Item = i64> + 'a {
+    let (first, day, class) = (row.first_day, row.local.day, row.day.class);
+    let lives_alike =
+        move |back: &i64| i32::try_from(*back).is_ok_and(|back| context.days.get(day - back).class == class);
+    (first..first + LIKE_DAYS as i64).filter(lives_alike)
+}
+
 pub(super) fn row(context: &Context<'_>, recent: &Recent, row: &Row, cells: &mut Cells<'_>) {
     let (spec, target) = (context.spec, &context.target);
     let mut weeks = [f32::NAN; super::spec::WEEK_LAGS_MAX as usize];
@@ -121,6 +137,14 @@ pub(super) fn row(context: &Context<'_>, recent: &Recent, row: &Row, cells: &mut
     let first_day = row.first_day;
     let day = |j: usize| target.get(context.days_before(row, first_day + j as i64), row.origin);
     (0..spec.days()).for_each(|j| cells.put(day(j)));
+    let mut like = [f32::NAN; LIKE];
+    like_days(context, row)
+        .map(|back| target.get(context.days_before(row, back), row.origin))
+        .filter(|value| !value.is_nan())
+        .zip(like.iter_mut())
+        .for_each(|(value, cell)| *cell = value);
+    like.iter().for_each(|&v| cells.put(v));
+    cells.put(row.like_day as f32);
     let before_origin = |index: i64| {
         if index < row.origin_index { target.get(index, row.origin) } else { f32::NAN }
     };

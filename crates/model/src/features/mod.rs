@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `lag_week_1`.. | the newest known values at the row's weekday and clock time in earlier weeks |
 //! | `lag_day_1`.. | the row's clock time on the days before the origin, newest first; unknown stays NaN |
+//! | `lag_like_1`, `lag_like_2`, `like_days_back` | the row's clock time on the newest days that live like the row's, and how far back |
 //! | `lag_day_1_before`, `lag_day_1_after` | the neighbours of `lag_day_1`, one step away |
 //! | `same_time_mean_7d`, `same_time_mean_4w` | the mean of seven daily lags; of the weekly lags |
 //! | `last_1`.., `last_known`, `last_known_age_hours` | the newest values; the newest known within two days |
@@ -155,6 +156,8 @@ struct Row<'a> {
     day: &'a Day,
     /// Civil days back to the newest same clock time before the origin.
     first_day: i64,
+    /// Civil days back to the newest such day that lives like the row's; [`Row::first_day`] when there is none.
+    like_day: i64,
 }
 
 /// The cells of one row, filled from left to right.
@@ -190,7 +193,7 @@ impl<'a> Context<'a> {
             step_seconds: grid.step.seconds(),
             per_day: grid.step.steps_per_day() as i64,
             steps: horizon.steps(),
-            days: Days::new(spec, local.local(first.seconds()).day - 1, last_day),
+            days: Days::new(spec, local.local(first.seconds()).day - 1 - lags::LIKE_DAYS as i32, last_day),
             local,
             site: spec.location.map(Site::new),
         })
@@ -239,8 +242,10 @@ impl<'a> Context<'a> {
             slot_of_day: u16::try_from(local.second_of_day / self.step_seconds).unwrap_or(u16::MAX),
             day: self.days.get(local.day),
             first_day: 0,
+            like_day: 0,
         };
         row.first_day = lags::first_before(self, &row, 1);
+        row.like_day = lags::like_days(self, &row).next().unwrap_or(row.first_day);
         row
     }
 

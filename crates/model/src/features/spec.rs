@@ -128,9 +128,9 @@ pub fn history_needed(spec: &FeatureSpec, _horizon: Horizon) -> SignedDuration {
     SignedDuration::from_hours(24 * i64::try_from(weeks.max(days) + 2).unwrap_or(0))
 }
 
-/// Days of a covariate before the origin that [`super::build`] may read: its means and neighbours reach nine days
-/// back, its weekly lag eight, and a change of clocks a little further.
-const COVARIATE_DAYS: i64 = 11;
+/// Days of a covariate before the origin that [`super::build`] may read: a day that lives alike lies up to sixteen
+/// days back, means and the weekly lag less, and a change of clocks a little further.
+const COVARIATE_DAYS: i64 = 18;
 
 /// How far before an origin covariates must reach; see [`history_needed`] for the target.
 #[must_use]
