@@ -272,7 +272,7 @@ impl Bench<'_> {
             }
         };
         let mut arguments = vec!["--file".to_owned(), input.to_string_lossy().into_owned()];
-        arguments.extend(part.arguments.iter().cloned());
+        arguments.extend(part.arguments_for(model));
         arguments.extend(["--model", model, "--no-plot", "--output"].map(str::to_owned));
         arguments.push(output.to_string_lossy().into_owned());
         let cost = self.executable.backtest(&arguments, &folder, task.at_once > 1)?;

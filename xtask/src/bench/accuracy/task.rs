@@ -13,6 +13,10 @@ use super::{epf, ett, gefcom_load, load, m4, wind};
 pub const MODELS: &[&str] =
     &["seasonal-naive", "seasonal-empirical", "linear", "gbdt", "lear", "mlp", "gp", "ensemble", "auto"];
 
+/// Models that go on from what they learned the day before: where others are fitted anew every few weeks, they are
+/// every day, for about the same cost.
+const DAILY: &[&str] = &["lear", "mlp", "gp", "ensemble", "auto"];
+
 /// A row of the list of benchmarks.
 #[derive(Debug, Clone, Copy)]
 pub struct Task {
@@ -140,6 +144,19 @@ impl Task {
 }
 
 impl Part {
+    /// The arguments for a model: those that learn day by day are fitted anew every day.
+    #[must_use]
+    pub fn arguments_for(&self, model: &str) -> Vec<String> {
+        let mut arguments = self.arguments.clone();
+        let interval = arguments.iter().position(|argument| argument == "--refit").map(|flag| flag + 1);
+        if let Some(interval) = interval.filter(|&i| arguments.get(i).is_some_and(|span| span != "never"))
+            && DAILY.contains(&model)
+        {
+            arguments[interval] = "24h".to_owned();
+        }
+        arguments
+    }
+
     /// A hash of everything that its output depends on beside model and executable.
     ///
     /// # Errors

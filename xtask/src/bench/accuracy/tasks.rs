@@ -105,7 +105,7 @@ const GEFCOM_WIND: Task = Task {
     ..plain(
         "gefcom-wind",
         "GEFCom2014 wind, zones 1 to 5",
-        "Day-ahead power as a share of capacity, June to November 2013, fitted anew every 28 days; wind forecasts at \
+        "Day-ahead power as a share of capacity, June to November 2013, fitted anew every 28 days (models of whole days every day); wind forecasts at \
          10 and 100 m known ahead. MAE averaged over the zones.",
         Kind::Wind,
     )
@@ -187,7 +187,7 @@ const fn area(
 }
 
 const LOAD_ABOUT: &str = "Day-ahead load: every 24 hours from local midnight (standard or summer time, whichever \
-    held at the beginning) the next 24 hours, for a year; fitted anew every 28 days. MAPE on the hours whose load is \
+    held at the beginning) the next 24 hours, for a year; fitted anew every 28 days (models of whole days every day). MAPE on the hours whose load is \
     known (`rows`), and on those of them that the official forecast covers. Observed temperatures, where there are some, \
     count as known ahead.";
 const TO_OFFICIAL: &[Goal] =
