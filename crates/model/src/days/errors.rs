@@ -22,6 +22,11 @@ const BIAS_DAYS_MIN: usize = 28;
 const HALF_LIFE: f32 = 14.0;
 /// How much of the usual disagreement is added to that of the day.
 const USUAL_SHARE: f32 = 0.3;
+/// No unit is smaller than this share of the usual recent error: an hour that happened to be foretold exactly must not
+/// make a monster of the next error.
+const UNIT_MIN_SHARE: f32 = 0.1;
+/// No error counts for more units than this.
+const RATIO_MAX: f32 = 30.0;
 /// Neighbouring outputs are pooled until a quantile rests on so many errors, one on each side at least.
 const POOL_MIN: usize = 200;
 
@@ -68,12 +73,14 @@ impl Errors {
         usual.sort_unstable_by(f32::total_cmp);
         let usual = if usual.is_empty() { 0.0 } else { sample_quantile(&usual, 0.5) };
         let smooth = smoothed(spread);
+        let mut recent = self.recent.clone();
+        let least = if recent.is_empty() { 0.0 } else { UNIT_MIN_SHARE * crate::groups::median(&mut recent) };
         let unit = |h: usize| {
             let apart = if smooth[h].is_finite() { smooth[h] } else { 0.0 } + USUAL_SHARE * usual;
             let recent = self.recent.get(h).copied().unwrap_or(apart);
             // Whichever of the two is zero, the other tells the size; both are zero where nothing ever errs.
             let unit = if apart > 0.0 && recent > 0.0 { (apart * recent).sqrt() } else { apart.max(recent) };
-            unit.max(1e-6 * mixture[h].abs()).max(1e-9)
+            unit.max(least).max(1e-6 * mixture[h].abs()).max(1e-9)
         };
         let level = (0..self.outputs).map(|h| mixture[h] + BIAS_SHARE * self.bias(h)).collect();
         Outlook { level, unit: (0..self.outputs).map(unit).collect() }
@@ -117,7 +124,12 @@ impl Errors {
     /// Remembers a day: what was said and what happened (NaN where unknown).
     pub fn learn(&mut self, mixture: &[f32], spread: &[f32], outlook: &Outlook, actual: &[f32]) {
         let error: Vec<f32> = (0..self.outputs).map(|h| actual[h] - mixture[h]).collect();
-        let ratio = (0..self.outputs).map(|h| (actual[h] - outlook.level[h]) / outlook.unit[h]).collect();
+        // The first day's unit knows of no error yet, so its errors in that unit tell nothing.
+        let ratio = |h: usize| match self.recent.is_empty() {
+            true => f32::NAN,
+            false => ((actual[h] - outlook.level[h]) / outlook.unit[h]).clamp(-RATIO_MAX, RATIO_MAX),
+        };
+        let ratio = (0..self.outputs).map(ratio).collect();
         let sizes: Vec<f32> = error.iter().map(|e| e.abs()).collect();
         let smooth = smoothed(&sizes);
         if self.recent.is_empty() {
@@ -208,6 +220,21 @@ mod tests {
         let both = f64::from(held[0][0] + held[1][0]) / f64::from(held[0][1] + held[1][1]);
         assert!((both - 0.8).abs() < 0.02, "{both}");
         assert!(errors.is_sound(24));
+    }
+
+    #[test]
+    fn days_foretold_exactly_do_not_make_monsters_of_later_errors() {
+        let mut errors = Errors::new(6);
+        for day in 0..60 {
+            let exact = day < 30;
+            let spread = if exact { [0.0; 6] } else { [1.0; 6] };
+            let outlook = errors.outlook(&[5.0; 6], &spread);
+            let off = if day % 2 == 0 { 1.0 } else { -1.0 };
+            errors.learn(&[5.0; 6], &spread, &outlook, &[if exact { 5.0 } else { 5.0 + off }; 6]);
+        }
+        let outlook = errors.outlook(&[5.0; 6], &[1.0; 6]);
+        let q = errors.quantiles(2, &[0.025, 0.975]);
+        assert!(outlook.unit[2] * q[1] < 40.0 && outlook.unit[2] * q[0] > -40.0, "{q:?} {outlook:?}");
     }
 
     #[test]
