@@ -322,13 +322,14 @@ mod tests {
     use crate::days::frame::tests::daily;
     use crate::synthetic::NAMES;
 
-    /// Days whose values are twice the useless column of their row and 30 more.
+    /// Days whose values are the useless column of their row, the later the more of it, and 30 more.
     fn obedient(days: usize) -> DayFrame {
         let (_, mut frame) = daily(days);
         let column = NAMES.len() - 1;
         for (d, rows) in frame.rows.clone().into_iter().enumerate() {
             for i in rows {
-                let value = 2.0 * frame.data.features.row(i)[column] + 30.0;
+                let share = 1.0 + frame.output_of[i] as f32 / 8.0;
+                let value = share * frame.data.features.row(i)[column] + 30.0;
                 frame.data.target[i] = value;
                 frame.targets[(d, frame.output_of[i])] = value;
             }
