@@ -92,7 +92,8 @@ pub struct LimitsConfig {
 pub struct ExplainConfig {
     /// Days before the start whose forecasts for the same time of day are the usual a forecast is compared with.
     pub background_days: u32,
-    /// About how many rows one explanation may ask a model at most; with more to do, it compares with fewer days.
+    /// About how many rows one explanation may ask a model at most; with more to do, it compares with fewer days. A
+    /// row of a model of whole days counts as 64; with more groups of inputs than fit, orders of joining are sampled.
     pub evaluations_max: usize,
     /// Covariates one what-if question may change.
     pub overrides_max: usize,

@@ -6,8 +6,8 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{DAY, HOUR, at, fresh, hourly, name, quiet, write};
-use forewatt_domain::{Covariate, Observation, VersionId};
+use common::{DAY, HOUR, at, fresh, hourly, name, quiet, series, write};
+use forewatt_domain::{Covariate, Observation, Series, VersionId};
 use forewatt_service::explain::{ExplainRequest, Explained, FEATURES_DEFAULT, Since};
 use forewatt_service::forecast::ForecastRequest;
 use forewatt_service::observations::NewObservation;
@@ -122,6 +122,62 @@ async fn a_new_weather_forecast_is_named_as_what_changed() {
         assert!((point.reference - was.mean).abs() < 1e-3, "{} {}", point.reference, was.mean);
     }
     assert!(explained.points.iter().all(|p| p.adjustments.iter().all(|a| a.kind != "version")));
+}
+
+/// Daily load that a degree of temperature moves by eight, and a model that answers seven days at once.
+async fn house_of_days() -> (Service, tempfile::TempDir) {
+    let (service, dir) = fresh(at(NOW)).await;
+    for (text, days) in [("load", 70), ("temp", 77)] {
+        let daily = Series { resolution: "P1D".parse().unwrap(), ..series(text) };
+        service.put_series(&daily).await.unwrap();
+        let value = |day: i64| match text {
+            "temp" => temperature(day * 24),
+            _ => 900.0 + 8.0 * temperature(day * 24) + (day * 7919 % 101) as f64 / 20.0,
+        };
+        // The temperature is foretold ten days ahead, the load known when its day is over.
+        let known = |day: i64| if text == "temp" { day - 10 } else { day + 1 };
+        let new = (0..days).map(|day| NewObservation {
+            valid_time: at(day * DAY),
+            available_at: Some(at(known(day) * DAY)),
+            value: value(day),
+        });
+        service.write_observations(&name(text), &new.collect::<Vec<_>>()).await.unwrap();
+    }
+    let request = TrainRequest {
+        model: Some("lear".parse().unwrap()),
+        horizon: Some("P7D".to_owned()),
+        backtest_days: Some(14),
+        covariates: Some(vec![Covariate { series: name("temp"), known_ahead: true }]),
+        ..TrainRequest::new(name("load"))
+    };
+    service.train(&request, quiet()).await.unwrap();
+    (service, dir)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_of_whole_days_is_told_by_groups_and_a_part_as_the_whole() {
+    let (service, _dir) = house_of_days().await;
+    let week = jiff::SignedDuration::from_hours(7 * 24);
+    let ask = ForecastRequest { horizon: Some(week), ..ForecastRequest::new(name("load")) };
+    let forecast = service.forecast(&ask).await.unwrap();
+    let question = ExplainRequest { forecast: ask, ..question(None) };
+    let explained = service.explain(&question).await.unwrap();
+    adds_up(&explained);
+    assert!(!explained.by_feature && explained.total.features.is_empty());
+    assert!(explained.method.contains("exactly: all"), "{}", explained.method);
+    assert!(explained.reference.text.contains("mean inputs"), "{}", explained.reference.text);
+    assert_eq!(explained.points.len(), 7);
+    for (point, told) in forecast.forecast.points.iter().zip(&explained.points) {
+        assert_eq!((point.valid_time, point.mean.to_bits()), (told.valid_time, told.mean.to_bits()));
+    }
+    let mut part = question.clone();
+    part.forecast.horizon = Some(jiff::SignedDuration::from_hours(48));
+    let part = service.explain(&part).await.unwrap();
+    assert_eq!(part.points, explained.points[..2], "the rest is read, though not told");
+    let since = ExplainRequest { since: Some(Since::Instant(at(NOW - DAY))), ..question };
+    let changed = service.explain(&since).await.unwrap();
+    adds_up(&changed);
+    assert_eq!((changed.reference.kind, changed.points.len()), ("previous", 6));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::dataset::{Column, CovariateColumn};
 
+mod whole_days;
+
 const DAYS: usize = 70;
 const HOUR: i64 = 3_600_000_000;
 

@@ -203,10 +203,10 @@ mod tests {
             let outlook = errors.outlook(&mixture, &spread);
             let actual: Vec<f32> = (0..24).map(|_| 42.0 + size * random.normal() as f32).collect();
             if day >= 200 {
-                for h in 0..24 {
+                for (h, &actual) in actual.iter().enumerate() {
                     let q = errors.quantiles(h, &levels);
                     let at = |i: usize| outlook.level[h] + outlook.unit[h] * q[i];
-                    held[usize::from(wild)][0] += u32::from(at(0) <= actual[h] && actual[h] <= at(1));
+                    held[usize::from(wild)][0] += u32::from(at(0) <= actual && actual <= at(1));
                     held[usize::from(wild)][1] += 1;
                 }
             }

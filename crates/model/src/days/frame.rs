@@ -438,3 +438,6 @@ pub fn is_daily(origins: &[Time]) -> bool {
         off <= MICROS_PER_HOUR || off >= MICROS_PER_DAY - MICROS_PER_HOUR
     })
 }
+
+#[cfg(test)]
+pub(super) mod tests;

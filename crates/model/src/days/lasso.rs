@@ -107,4 +107,45 @@ mod tests {
             }
         }
     }
+
+    /// Slopes of scikit-learn 1.9.1, `Lasso(alpha, fit_intercept=False, tol=1e-14, max_iter=1000000)`, for the inputs
+    /// and targets below, to nine digits.
+    const SCIKIT_LEARN: [(f64, [f64; 8]); 3] = [
+        (0.5, [0.973_040_725, 0.0, 0.0, -0.492_069_711, 0.0, 0.278_762_41, 0.0, 0.0]),
+        (0.1, [1.745_068_984, 0.0, 0.0, -0.879_274_177, 0.0, 0.496_572_212, 0.0, 0.0]),
+        (
+            0.01,
+            [
+                1.910_619_793,
+                0.0,
+                -0.035_446_323,
+                -0.961_047_026,
+                0.081_296_131,
+                0.568_724_854,
+                0.0,
+                0.004_270_628,
+            ],
+        ),
+    ];
+
+    #[test]
+    fn slopes_are_those_of_scikit_learn() {
+        let (n, rows) = (8, 40);
+        let mut random = Random::new(17, 0);
+        let mut x: Vec<f64> = (0..rows * n).map(|_| random.normal()).collect();
+        x.chunks_exact_mut(n).for_each(|row| row[1] += 0.8 * row[0]);
+        let y: Vec<f64> =
+            x.chunks_exact(n).map(|r| 2.0 * r[0] - r[3] + 0.5 * r[5] + 0.3 * random.normal()).collect();
+        let mean = |f: &dyn Fn(usize) -> f64| (0..rows).map(f).sum::<f64>() / rows as f64;
+        let gram: Vec<f64> = (0..n * n).map(|i| mean(&|r| x[r * n + i / n] * x[r * n + i % n])).collect();
+        let c: Vec<f64> = (0..n).map(|j| mean(&|r| x[r * n + j] * y[r])).collect();
+        let (mut slopes, mut scratch) = (vec![0.0; n], vec![0.0; n]);
+        // Each penalty starts from the slopes of the one before, as learners do.
+        for (penalty, expected) in SCIKIT_LEARN {
+            solve(&gram, &c, penalty, 1e-22, &mut slopes, &mut scratch);
+            for (slope, expected) in slopes.iter().zip(expected) {
+                assert!((slope - expected).abs() < 1e-6, "{penalty}: {slopes:?}");
+            }
+        }
+    }
 }

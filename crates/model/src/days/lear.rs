@@ -225,3 +225,98 @@ pub(super) fn scaled_targets(scaler: &Scaler, targets: ArrayView2<'_, f32>) -> A
     }
     scaled
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::days::frame::tests::daily;
+    use crate::random::Random;
+
+    const PLAIN: LearSpec = LearSpec { window: 364, extras: true, asinh: false };
+
+    /// Days with normal inputs, and outputs `3 x0 - 2 x1 + 5` and `x2` beside some noise.
+    fn frame(days: usize, inputs: usize) -> DayFrame {
+        let (_, blank) = daily(1);
+        let mut random = Random::new(12, 0);
+        let inputs = Array2::from_shape_simple_fn((days, inputs), || random.normal() as f32);
+        let targets = Array2::from_shape_fn((days, 2), |(d, output)| {
+            let x = inputs.row(d);
+            let said = if output == 0 { 3.0 * x[0] - 2.0 * x[1] + 5.0 } else { x[2] };
+            said + 0.05 * random.normal() as f32
+        });
+        DayFrame { inputs, targets, ..blank }
+    }
+
+    #[test]
+    fn it_recovers_the_coefficients_that_made_the_days() {
+        let frame = frame(364, 20);
+        let mut lear = Lear::new(PLAIN, &[Role::Past(1); 20]);
+        lear.learn(&frame, 364);
+        assert!(lear.is_sound(20, 2) && !lear.is_sound(19, 2) && !lear.is_sound(20, 3));
+        let at = |inputs: &[f32]| lear.predict(inputs);
+        let zero = at(&[0.0; 20]);
+        let slope = |column: usize, expert: usize, output: usize| {
+            let mut inputs = [0.0; 20];
+            inputs[column] = 1.0;
+            at(&inputs)[(expert, output)] - zero[(expert, output)]
+        };
+        let weakest = PENALTIES.len() - 1;
+        let near = |value: f32, expected: f32| assert!((value - expected).abs() < 0.05, "{value} {expected}");
+        near(zero[(weakest, 0)], 5.0);
+        for (column, of_first, of_second) in [(0, 3.0, 0.0), (1, -2.0, 0.0), (2, 0.0, 1.0), (9, 0.0, 0.0)] {
+            near(slope(column, weakest, 0), of_first);
+            near(slope(column, weakest, 1), of_second);
+        }
+        assert!(slope(0, 0, 0) < slope(0, weakest, 0), "the strongest penalty shrinks most");
+        assert_eq!(slope(9, 0, 0), 0.0, "and leaves out what does not matter");
+    }
+
+    #[test]
+    fn a_window_that_moved_day_by_day_equals_one_learned_anew_in_its_scale() {
+        let frame = frame(380, 12);
+        let mut moved = Lear::new(PLAIN, &[Role::Past(1); 12]);
+        // A window of 364 days is renewed after six and half: until then it moves.
+        for end in 370..376 {
+            moved.learn(&frame, end);
+        }
+        let window = moved.window.clone().unwrap();
+        assert_eq!((window.days.clone(), window.renewed), (11..375, 370), "it moved and was not renewed");
+        let mut anew = Lear::new(PLAIN, &[Role::Past(1); 12]);
+        (anew.inputs, anew.outputs) = (moved.inputs.clone(), moved.outputs.clone());
+        let none = Moments::new(Array2::zeros((0, 12)).view(), Array2::zeros((0, 2)).view());
+        anew.window = Some(Window { days: 11..11, renewed: 370, moments: none });
+        anew.learn(&frame, 375);
+        let learned = anew.window.clone().unwrap();
+        assert_eq!((learned.days, learned.renewed), (11..375, 370));
+        let (a, b) = (window.moments.covariances(), learned.moments.covariances());
+        let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+        assert_eq!(a.count, b.count);
+        assert!(near(&a.gram, &b.gram) && near(&a.cross, &b.cross) && near(&a.means, &b.means));
+        assert!(near(&a.levels, &b.levels) && near(&a.variances, &b.variances));
+        // Coordinate descent stops short of the exact answer, and not at the same place from another start.
+        let asked: Vec<f32> = frame.inputs.row(379).to_vec();
+        let off = moved.predict(&asked) - anew.predict(&asked);
+        assert!(off.iter().all(|off| off.abs() < 0.05), "{off}");
+        moved.learn(&frame, 376);
+        assert_eq!(moved.window.unwrap().renewed, 376, "now the scale follows");
+    }
+
+    #[test]
+    fn without_extras_it_reads_no_summaries() {
+        let roles = [Role::Past(1), Role::Extra, Role::Past(1), Role::Extra];
+        let lear = Lear::new(LearSpec { extras: false, ..PLAIN }, &roles);
+        assert_eq!(lear.columns, [0, 2]);
+    }
+
+    #[test]
+    fn holes_are_read_between_their_neighbours() {
+        let seen = ndarray::array![[-1.0_f32, -1.0, -1.0, -1.0], [1.0, 1.0, 1.0, 1.0]];
+        let scaler = Scaler::new(seen.view(), false);
+        let (nan, unit) = (f32::NAN, scaler.forward(0, 1.0));
+        let holes = ndarray::array![[0.0_f32, nan, 1.0, nan], [nan, nan, nan, nan], [nan, 1.0, 1.0, 1.0]];
+        let filled = scaled_targets(&scaler, holes.view());
+        assert_eq!(filled.row(0).to_vec(), [0.0, unit / 2.0, unit, unit]);
+        assert_eq!(filled.row(1).to_vec(), [0.0; 4]);
+        assert_eq!(filled.row(2).to_vec(), [unit; 4]);
+    }
+}

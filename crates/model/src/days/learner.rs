@@ -202,3 +202,75 @@ pub fn prior(team: &[Learner]) -> Vec<f64> {
     let share = |learner: &Learner| learner.mass() / of_kind(learner.kind()) as f64;
     team.iter().flat_map(|learner| std::iter::repeat_n(share(learner), learner.experts())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::days::frame::tests::daily;
+
+    fn names(family: Family, days: usize) -> Vec<String> {
+        let (layout, _) = daily(1);
+        team(family, &layout, days, 3).iter().map(Learner::name).collect()
+    }
+
+    #[test]
+    fn who_takes_part_depends_on_the_number_of_days() {
+        let (naive, local) = ("values of the past", "local linear of 364 days");
+        assert_eq!(names(Family::Ensemble, 30), ["lear of 56 days", local, naive]);
+        assert_eq!(names(Family::Auto, 30), names(Family::Ensemble, 30));
+        assert_eq!(names(Family::Lear, 30), ["lear of 56 days"]);
+        let two = ["lear of 56 days", "lear of 84 days"];
+        assert_eq!(names(Family::Lear, 56), two, "with the shortest window that holds all days");
+        assert_eq!(names(Family::Ensemble, 60), [two[0], two[1], "3 Gaussian processes", local, naive]);
+        let trees = ["trees", "trees on the difference to lag_day_1"].map(str::to_owned);
+        let at_90 = names(Family::Ensemble, 90);
+        assert!(
+            trees.iter().all(|name| at_90.contains(name)) && !names(Family::Ensemble, 89).contains(&trees[0])
+        );
+        assert!(names(Family::Ensemble, 180).contains(&"8 neural nets".to_owned()));
+        assert!(!names(Family::Ensemble, 179).contains(&"8 neural nets".to_owned()));
+        let all = names(Family::Lear, 5000);
+        assert_eq!(all.len(), lear::SPECS.len(), "{all:?}");
+        assert_eq!(all[4], "lear of 1456 days, plain");
+        assert_eq!((names(Family::Mlp, 14).len(), names(Family::Gp, 14).len()), (1, 1));
+    }
+
+    #[test]
+    fn kinds_are_trusted_alike_but_for_those_in_case_others_fail() {
+        let (layout, _) = daily(1);
+        let team = team(Family::Ensemble, &layout, 1456, 3);
+        let prior = prior(&team);
+        assert_eq!(prior.len(), team.iter().map(Learner::experts).sum::<usize>());
+        let mut from = 0;
+        let mut of_kind = std::collections::BTreeMap::new();
+        for learner in &team {
+            *of_kind.entry(learner.kind()).or_insert(0.0) +=
+                prior[from..from + learner.experts()].iter().sum::<f64>();
+            from += learner.experts();
+        }
+        let expected = [
+            ("gp", 1.0),
+            ("lear", 1.0),
+            ("local linear", 0.5),
+            ("mlp", 1.0),
+            ("naive", 0.05),
+            ("trees", 1.0),
+        ];
+        assert_eq!(of_kind.len(), expected.len());
+        for (kind, mass) in expected {
+            assert!((of_kind[kind] - mass).abs() < 1e-12, "{kind}: {}", of_kind[kind]);
+        }
+    }
+
+    #[test]
+    fn seeds_do_not_share_their_networks() {
+        let (layout, _) = daily(1);
+        let nets = |seed: u64| match team(Family::Mlp, &layout, 14, seed).remove(0) {
+            Learner::Mlp(nets) => nets,
+            _ => vec![],
+        };
+        let (first, second) = (nets(1), nets(2));
+        assert_eq!((first.len(), second.len()), (8, 8));
+        assert!(first.iter().all(|net| !second.contains(net)));
+    }
+}

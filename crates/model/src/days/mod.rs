@@ -13,6 +13,11 @@
 //! | `mix`, `errors`, `state` | weights by exponentiated gradient, quantiles from past errors |
 //! | `model` | all of it fitted, as a model |
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "views of arrays and iterators over them are passed by value, as ndarray itself does"
+)]
+
 mod errors;
 pub mod frame;
 pub mod gp;

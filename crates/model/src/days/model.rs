@@ -198,3 +198,82 @@ pub fn place(answer: &mut Predictions, row: usize, output: usize, level: &[f32],
     answer.quantiles[row * levels..(row + 1) * levels]
         .copy_from_slice(&quantiles[output * levels..(output + 1) * levels]);
 }
+
+#[cfg(test)]
+mod tests {
+    use forewatt_domain::{Family, Horizon, Resolution};
+
+    use super::*;
+    use crate::artifact::{Artifact, decode, encode};
+    use crate::learn::learn;
+    use crate::synthetic::{self, Shape};
+
+    fn recipe(family: Family) -> Recipe {
+        Recipe {
+            target: "load".parse().unwrap(),
+            family,
+            covariates: vec![],
+            resolution: Resolution::HOUR,
+            horizon: Horizon::from_steps(24, Resolution::HOUR).unwrap(),
+            levels: QuantileLevels::parse("0.1,0.5,0.9").unwrap(),
+            origin_every_steps: 24,
+            training_days: None,
+            non_negative: false,
+            seed: 4,
+        }
+    }
+
+    fn data(days: usize) -> TrainingSet {
+        synthetic::training(Shape { days, ..Shape::default() })
+    }
+
+    #[test]
+    fn what_is_written_answers_as_what_was_learned() {
+        let data = data(50);
+        for family in [Family::Lear, Family::Gp] {
+            let recipe = recipe(family);
+            let artifact = Artifact { model: learn(&recipe, &data).unwrap(), spec: vec![1_u32], recipe };
+            let bytes = encode(&artifact).unwrap();
+            let back: Artifact<Vec<u32>> = decode(&bytes).unwrap();
+            assert_eq!(
+                artifact.model.predict(&data.features).unwrap(),
+                back.model.predict(&data.features).unwrap(),
+                "{family}"
+            );
+            assert_eq!(encode(&back).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn one_and_four_threads_learn_the_same_whole_days() {
+        let data = data(50);
+        for family in [Family::Lear, Family::Gp, Family::Auto] {
+            let work = || DayModel::fit(&recipe(family), data.clone(), &mut Vec::new()).unwrap();
+            assert_eq!(synthetic::in_pool(1, work), synthetic::in_pool(4, work), "{family}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_answered_alike_alone_and_among_others() {
+        let data = data(40);
+        let mut notes = Vec::new();
+        let model = DayModel::fit(&recipe(Family::Lear), data.clone(), &mut notes).unwrap();
+        assert!(notes[0].contains("20 days of forecasts") && notes[1].contains("weight"), "{notes:?}");
+        assert!(model.coverage().len() == 3 && model.is_sound(&recipe(Family::Lear).levels));
+        let all = model.predict(&data.features).unwrap();
+        let day = data.features.select(&(5 * 24..6 * 24).collect::<Vec<_>>());
+        let alone = model.predict(&day).unwrap();
+        assert_eq!(alone.mean, all.mean[5 * 24..6 * 24]);
+        assert!((0..24).all(|i| alone.row(i) == all.row(5 * 24 + i) && alone.row(i).is_sorted()));
+    }
+
+    #[test]
+    fn starts_that_teach_no_days_are_refused_with_a_mend() {
+        let few = DayModel::fit(&recipe(Family::Lear), data(DAYS_MIN - 1), &mut Vec::new());
+        assert!(matches!(few, Err(ModelError::TooFewRows { needed: DAYS_MIN, rows: 13, .. })), "{few:?}");
+        let odd = synthetic::training(Shape { days: 30, every: 7, ..Shape::default() });
+        assert!(!teaches_days(&odd.features) && teaches_days(&data(DAYS_MIN).features));
+        let odd = DayModel::fit(&recipe(Family::Gp), odd, &mut Vec::new()).unwrap_err().to_string();
+        assert!(odd.starts_with("gp learns whole days") && odd.contains("choose linear"), "{odd}");
+    }
+}

@@ -59,3 +59,62 @@ fn error(said: &[Array2<f32>], frame: &DayFrame, begin: usize) -> f64 {
     };
     (0..experts).map(of_expert).fold(f64::INFINITY, f64::min)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::days::frame::Role;
+    use crate::days::frame::tests::daily;
+    use crate::days::lear::{Lear, SPECS};
+    use crate::days::rows::{Local, Naive};
+    use crate::synthetic::NAMES;
+
+    /// Days whose values follow a feature of single rows, which whole days do not read.
+    fn frame() -> DayFrame {
+        let (_, mut frame) = daily(120);
+        for (d, rows) in frame.rows.clone().into_iter().enumerate() {
+            for i in rows {
+                let value = 10.0 * frame.data.features.row(i)[NAMES.len() - 1];
+                frame.data.target[i] = value;
+                frame.targets[(d, frame.output_of[i])] = value;
+            }
+        }
+        frame
+    }
+
+    fn team(frame: &DayFrame) -> Vec<Learner> {
+        vec![
+            Learner::Lear(Lear::new(SPECS[0], &vec![Role::Past(1); frame.inputs.ncols()])),
+            Learner::Local(Local::new(364)),
+            Learner::Naive(Naive::new(&frame.data.features.names)),
+        ]
+    }
+
+    #[test]
+    fn who_is_far_behind_is_left_out_but_values_of_the_past_stay() {
+        let frame = frame();
+        let mut team = team(&frame);
+        let notes = select(Family::Auto, &mut team, &frame, 112);
+        assert_eq!(team.iter().map(Learner::kind).collect::<Vec<_>>(), ["local linear", "naive"]);
+        assert_eq!(notes.len(), 3);
+        assert!(notes[0].starts_with("race over 28 days: lear of 56 days"), "{notes:?}");
+        assert!(
+            notes[0].ends_with("left out")
+                && !notes[1].contains("left out")
+                && !notes[2].contains("left out")
+        );
+    }
+
+    #[test]
+    fn there_is_no_race_for_other_families_short_histories_and_small_teams() {
+        let frame = frame();
+        let all = team(&frame);
+        for (family, days, size) in
+            [(Family::Ensemble, 112, 3), (Family::Auto, 27, 3), (Family::Auto, 112, 2)]
+        {
+            let mut team = all[..size].to_vec();
+            assert!(select(family, &mut team, &frame, days).is_empty());
+            assert_eq!(team, all[..size]);
+        }
+    }
+}

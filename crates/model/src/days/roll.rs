@@ -92,3 +92,69 @@ fn learn(
         *learned += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::days::frame::Role;
+    use crate::days::frame::tests::daily;
+    use crate::days::lear::{Lear, SPECS};
+    use crate::days::rows::{Local, Naive};
+
+    fn team(frame: &DayFrame) -> Vec<Learner> {
+        vec![
+            Learner::Lear(Lear::new(SPECS[0], &vec![Role::Past(1); frame.inputs.ncols()])),
+            Learner::Local(Local::new(364)),
+            Learner::Naive(Naive::new(&frame.data.features.names)),
+        ]
+    }
+
+    /// What the learners and their mixture say of days 30 to 41, where values come two days late.
+    fn said(frame: &DayFrame) -> (Forecasts, Vec<Vec<f32>>) {
+        let known = |day: usize| day - 2;
+        let course = Course { days: 30..42, known: &known, learns: &|_| true, progress: &|| true };
+        let mut team = team(frame);
+        let forecasts = roll(&mut team, frame, &course).unwrap();
+        let mut mixed = Vec::new();
+        let _state = mix(&team, frame, &course, &forecasts, |_, state, said| {
+            mixed.push([said.level(), &state.quantiles(said, &[0.1, 0.9])[..]].concat());
+        });
+        (forecasts, mixed)
+    }
+
+    #[test]
+    fn what_became_known_later_changes_no_answer() {
+        let (_, frame) = daily(45);
+        let mut other = frame.clone();
+        let changed = 34;
+        for i in other.rows[changed].clone() {
+            other.data.target[i] *= 7.0;
+            other.targets[(changed, other.output_of[i])] *= 7.0;
+        }
+        let ((forecasts, mixed), (other_forecasts, other_mixed)) = (said(&frame), said(&other));
+        // Day 36 knows the days before 34; the next one knows day 34 too.
+        let same = 36 + 1 - 30;
+        for (learner, (a, b)) in forecasts.iter().zip(&other_forecasts).enumerate() {
+            assert_eq!(a[..same], b[..same]);
+            assert_eq!(a[same] != b[same], learner < 2, "those who learn notice on the first day they can");
+        }
+        assert_eq!(mixed[..same], other_mixed[..same]);
+        assert!(mixed[same] != other_mixed[same]);
+    }
+
+    #[test]
+    fn it_stops_when_told_and_answers_every_day_else() {
+        let (_, frame) = daily(30);
+        let known = |day: usize| day;
+        let stopped = Course { days: 20..25, known: &known, learns: &|_| true, progress: &|| false };
+        assert!(roll(&mut team(&frame), &frame, &stopped).is_none());
+        let course = Course { progress: &|| true, ..stopped };
+        let forecasts = roll(&mut team(&frame), &frame, &course).unwrap();
+        assert_eq!(forecasts.iter().map(Vec::len).collect::<Vec<_>>(), [5, 5, 5]);
+        // Without learning anew on the way only the first day is as before.
+        let once = Course { learns: &|_| false, ..course };
+        let other = roll(&mut team(&frame), &frame, &once).unwrap();
+        assert_eq!(forecasts[0][0], other[0][0]);
+        assert!(forecasts[0][4] != other[0][4]);
+    }
+}

@@ -315,3 +315,99 @@ impl Naive {
         self.columns.iter().all(|&c| (c as usize) < columns)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::days::frame::tests::daily;
+    use crate::synthetic::NAMES;
+
+    /// Days whose values are the useless column of their row, the later the more of it, and 30 more.
+    fn obedient(days: usize) -> DayFrame {
+        let (_, mut frame) = daily(days);
+        let column = NAMES.len() - 1;
+        for (d, rows) in frame.rows.clone().into_iter().enumerate() {
+            for i in rows {
+                let share = 1.0 + frame.output_of[i] as f32 / 8.0;
+                let value = share * frame.data.features.row(i)[column] + 30.0;
+                frame.data.target[i] = value;
+                frame.targets[(d, frame.output_of[i])] = value;
+            }
+        }
+        frame
+    }
+
+    #[test]
+    fn local_regressions_read_their_own_row() {
+        let frame = obedient(120);
+        let mut local = Local::new(364);
+        assert!(local.predict(&frame.question(0)).iter().all(|v| v.is_nan()), "it has learned nothing yet");
+        local.learn(&frame, 100);
+        assert!(local.is_sound(NAMES.len(), 24) && !local.is_sound(NAMES.len(), 23));
+        let said = local.predict(&frame.question(110));
+        for h in 0..24 {
+            let off = said[(LOCAL_PENALTIES.len() - 1, h)] - frame.targets[(110, h)];
+            // The scale compresses tails, so a straight line is not quite straight there.
+            assert!(off.abs() < 0.5, "{off} at {h}");
+        }
+    }
+
+    #[test]
+    fn a_local_regression_that_moved_on_learned_the_days_it_says() {
+        let frame = obedient(120);
+        let (mut moved, mut anew) = (Local::new(60), Local::new(60));
+        moved.learn(&frame, 100);
+        moved.learn(&frame, 101);
+        anew.learn(&frame, 101);
+        for (a, b) in moved.outputs.iter().zip(&anew.outputs) {
+            let (a, b) = (a.window.as_ref().unwrap(), b.window.as_ref().unwrap());
+            assert_eq!((a.days.clone(), a.renewed), (41..101, 101), "60 days are renewed daily");
+            assert_eq!(a.moments, b.moments);
+        }
+        let (mut moved, mut late) = (Local::new(112), Local::new(112));
+        moved.learn(&frame, 115);
+        moved.learn(&frame, 116);
+        late.learn(&frame, 116);
+        let window = |local: &Local| local.outputs[3].window.clone().unwrap();
+        assert_eq!((window(&moved).renewed, window(&late).renewed), (115, 116));
+        let count = |local: &Local| window(local).moments.covariances().count;
+        assert_eq!((count(&moved), count(&late)), (112.0, 112.0));
+    }
+
+    #[test]
+    fn trees_learn_a_difference_and_are_grown_anew_when_old() {
+        let frame = obedient(110);
+        let names = &frame.data.features.names;
+        let mut trees = Trees::new(1, names, Some("lag_day_1"));
+        assert_eq!((trees.base(), Trees::new(1, names, Some("nothing")).base()), (Some("lag_day_1"), None));
+        assert!(trees.predict(&frame.question(0)).iter().all(|v| v.is_nan()), "it has learned nothing yet");
+        trees.learn(&frame, 60);
+        let question = frame.question(100);
+        let said = trees.predict(&question);
+        let mut higher = question.rows.iter().map(|(h, row)| (*h, row.to_vec())).collect::<Vec<_>>();
+        higher[5].1[2] = 1e6;
+        let rows = higher.iter().map(|(h, row)| (*h, row.as_slice())).collect();
+        let moved = trees.predict(&Question { rows, ..question.clone() });
+        assert!(moved[5] - said[5] > 9e5, "the value of the base is added to the difference");
+        assert_eq!(moved[4].to_bits(), said[4].to_bits());
+        trees.learn(&frame, 60 + TREE_RENEWAL_DAYS - 1);
+        assert_eq!(trees.grown_at, 60);
+        trees.learn(&frame, 60 + TREE_RENEWAL_DAYS);
+        assert_eq!(trees.grown_at, 60 + TREE_RENEWAL_DAYS);
+    }
+
+    #[test]
+    fn values_of_the_past_are_answered_as_they_are() {
+        let (_, frame) = daily(20);
+        let naive = Naive::new(&frame.data.features.names);
+        assert_eq!(naive.experts(), 2, "yesterday and a week ago are among the columns");
+        let said = naive.predict(&frame.question(9));
+        for (h, row) in &frame.question(9).rows {
+            assert_eq!((said[(0, *h)], said[(1, *h)]), (row[2], row[0]));
+        }
+        let question = frame.question(9);
+        let first = Question { rows: question.rows[..1].to_vec(), ..question.clone() };
+        assert!(naive.predict(&first)[(0, 1)].is_nan(), "an hour without a row is not answered");
+        assert!(naive.is_sound(12) && !naive.is_sound(1));
+    }
+}

@@ -10,6 +10,10 @@ pub struct Background {
     pub rows: FeatureMatrix,
     /// Positions in `rows` for every explained row.
     of_row: Vec<Vec<usize>>,
+    /// Whether each explained row is to be told of; the others are there for models that read whole days.
+    told: Vec<bool>,
+    /// Whether the references are like days, whose mean is the usual.
+    usual: bool,
 }
 
 impl Background {
@@ -27,18 +31,34 @@ impl Background {
                 forecasts.iter().filter_map(like).collect()
             })
             .collect();
-        Self { rows: earlier, of_row }
+        Self { rows: earlier, of_row, told: vec![true; explained.rows()], usual: true }
     }
 
-    /// The same valid times in another forecast: the explained rows that it has too, and what they are compared with.
+    /// The same valid times in another forecast; explained rows that it does not have are not told of.
     #[must_use]
-    pub fn same_times(explained: &FeatureMatrix, other: FeatureMatrix) -> (FeatureMatrix, Self) {
+    pub fn same_times(explained: &FeatureMatrix, other: FeatureMatrix) -> Self {
         let find = |key: &RowKey| other.keys.iter().position(|known| known.valid_time == key.valid_time);
-        let pairs: Vec<(usize, usize)> =
-            explained.keys.iter().enumerate().filter_map(|(i, key)| Some((i, find(key)?))).collect();
-        let shared = explained.select(&pairs.iter().map(|pair| pair.0).collect::<Vec<_>>());
-        let of_row = pairs.into_iter().map(|(_, found)| vec![found]).collect();
-        (shared, Self { rows: other, of_row })
+        let of_row: Vec<Vec<usize>> =
+            explained.keys.iter().map(|key| find(key).into_iter().collect()).collect();
+        let told = of_row.iter().map(|found| !found.is_empty()).collect();
+        Self { rows: other, of_row, told, usual: false }
+    }
+
+    /// Tells of the first `count` rows alone. A model that reads whole days still needs all of them.
+    #[must_use]
+    pub fn first(mut self, count: usize) -> Self {
+        self.told.iter_mut().skip(count).for_each(|told| *told = false);
+        self
+    }
+
+    /// Whether a row is to be told of.
+    pub(super) fn tells(&self, row: usize) -> bool {
+        self.told.get(row).copied().unwrap_or(false)
+    }
+
+    /// Whether the references of a row are like days, whose mean is the usual.
+    pub(super) fn is_usual(&self) -> bool {
+        self.usual
     }
 
     /// The positions of a row's reference rows; empty for one that has none.

@@ -10,16 +10,18 @@ use crate::matrix::FeatureMatrix;
 use crate::member::Member;
 use crate::predict::ModelError;
 
-use super::grouped;
 use super::names::Grouping;
 use super::trees::Walker;
+use super::{days, grouped};
 
 /// Rows to explain and what they are compared with; all matrices have the model's columns.
 pub(super) struct Task<'a> {
     pub rows: &'a FeatureMatrix,
     pub background: &'a FeatureMatrix,
-    /// Positions in the background for every row; empty for rows that need no explanation.
+    /// Positions in the background for every row; empty for rows that are not compared.
     pub references: Vec<Vec<usize>>,
+    /// Rows that are answered zero whatever the model says: they need no explanation.
+    pub dark: Vec<bool>,
     pub grouping: &'a Grouping,
     /// Rows a model that is only asked may be asked, in all.
     pub evaluations_max: usize,
@@ -28,7 +30,12 @@ pub(super) struct Task<'a> {
 impl Task<'_> {
     /// How many pairs of row and reference there are.
     pub fn pairs(&self) -> usize {
-        self.references.iter().map(Vec::len).sum()
+        (0..self.rows.rows()).map(|row| self.of(row).len()).sum()
+    }
+
+    /// The references a row is to be explained against; none when it needs no explanation.
+    pub fn of(&self, row: usize) -> &[usize] {
+        if self.dark[row] { &[] } else { &self.references[row] }
     }
 }
 
@@ -95,6 +102,10 @@ pub(super) fn of_model(model: &Model, task: &Task<'_>) -> Result<Shares, ModelEr
     if let Model::Ensemble(mixture) = model {
         return of_mixture(mixture, task);
     }
+    if let Model::Days(model) = model {
+        // Its inputs are those of a whole day: single rows of many coalitions mean nothing to it.
+        return Ok(days::attribute(model.as_ref(), task)?.0);
+    }
     grouped::attribute(model, task)
 }
 
@@ -133,8 +144,8 @@ fn of_member(member: &Member, task: &Task<'_>) -> Result<Shares, ModelError> {
 fn of_naive(model: &SeasonalNaiveModel, task: &Task<'_>) -> Result<Shares, ModelError> {
     let columns = model.columns(task.rows)?;
     let mut shares = Shares::new(task);
-    for (row, references) in task.references.iter().enumerate() {
-        let key = &task.rows.keys[row];
+    for (row, key) in task.rows.keys.iter().enumerate() {
+        let references = task.of(row);
         let (column, value) = model.told(&columns, key, task.rows.row(row));
         let usual = |&r: &usize| f64::from(model.told(&columns, key, task.background.row(r)).1);
         let count = references.len().max(1) as f64;
@@ -171,7 +182,7 @@ fn by_pair(
     let mut shares = Shares::new(task);
     let width = shares.width;
     shares.values.par_chunks_mut(width).enumerate().for_each(|(row, out)| {
-        let references = &task.references[row];
+        let references = task.of(row);
         let mut found = vec![0.0; entries];
         references.iter().for_each(|&reference| add(row, reference, &mut found));
         for (&column, share) in places.iter().zip(found) {

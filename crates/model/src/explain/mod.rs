@@ -11,12 +11,15 @@
 //! | `seasonal-naive` | the one lag it repeats | feature |
 //! | `seasonal-empirical` | like days: counted with what the row is about | group |
 //! | `ensemble` | the weighted sum of its members' | as these |
+//! | mixtures of whole days | groups of inputs of the whole day against one reference day (`days`) | group |
 //! | any other | groups of features, by asking the model (`grouped`) | group |
 //!
 //! What a row is about (kind of day, lead time: its key) moves first and counts as calendar. What comes after the
 //! model (bounds, the floor, the night) has a line of its own, so that reference + contributions + that line = mean.
 
 mod background;
+mod days;
+mod game;
 mod grouped;
 mod member;
 mod names;
@@ -27,7 +30,9 @@ pub(crate) mod trees;
 pub use background::Background;
 pub use names::{Group, Grouping, label};
 
-use crate::learn::FittedModel;
+use std::borrow::Cow;
+
+use crate::learn::{FittedModel, Model};
 use crate::matrix::{FeatureMatrix, RowKey};
 use crate::predict::{ModelError, Predict};
 use member::{Shares, Task};
@@ -94,14 +99,35 @@ pub struct Explanation {
     pub grouping: Grouping,
     /// One a row.
     pub rows: Vec<RowExplanation>,
-    /// Whether every part of the model could be explained feature by feature.
-    pub divisible: bool,
+    /// How contributions were found.
+    pub method: Method,
 }
 
-/// Explains the model's means for `rows` against a background.
+/// How contributions were found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Every part of the model feature by feature.
+    Features,
+    /// Some parts by groups of features.
+    Groups,
+    /// By groups of inputs that change for a whole day at once, against one reference day: for the usual the day of
+    /// mean inputs, whose forecast is the reference.
+    WholeDays {
+        /// Groups that differ from the reference.
+        groups: usize,
+        /// Days the model was asked.
+        coalitions: usize,
+        /// Orders of joining that were drawn; `None` when all coalitions were asked, which is exact.
+        orders: Option<usize>,
+    },
+}
+
+/// Explains the model's means for `rows` against a background. A model of whole days needs all rows of a forecast
+/// start, also where only some are to be told of ([`Background::first`]).
 ///
-/// `evaluations_max` bounds the work: about so many rows may the model be asked, and with too many pairs of row and
-/// reference, references are thinned out evenly. Deterministic, whatever the number of threads.
+/// `evaluations_max` bounds the work: about so many rows may the model be asked. With too many pairs of row and
+/// reference, references are thinned out evenly; with too many coalitions of groups, some orders of joining are drawn,
+/// which [`Explanation::method`] tells. Deterministic, whatever the number of threads.
 ///
 /// # Errors
 /// As [`Predict::predict`]; [`ModelError::Numeric`] when a row has no reference row.
@@ -112,60 +138,90 @@ pub fn explain(
     evaluations_max: usize,
 ) -> Result<Explanation, ModelError> {
     let rows = rows.with_columns(model.feature_names())?;
-    let reference_rows = background.rows.with_columns(model.feature_names())?;
+    let mut reference_rows = background.rows.with_columns(model.feature_names())?;
     let grouping = Grouping::new(&rows.names);
-    let divisible = member::is_divisible(model.model());
-    let per_pair = if divisible { EVALUATIONS_PER_PAIR } else { grouping.groups.len() + 1 };
-    let keep = (evaluations_max / (per_pair * rows.rows().max(1))).max(1);
-    let all = references(model, &rows, &reference_rows, background, keep)?;
-    let dark: Vec<bool> = (0..rows.rows()).map(|i| model.is_dark(&rows, i)).collect();
-    let asked = all.iter().zip(&dark).map(|(of_row, dark)| if *dark { vec![] } else { of_row.clone() });
+    let (keep, whole_days) = effort(model, &grouping, rows.rows(), evaluations_max);
+    let mut references = references(model, (&rows, &reference_rows), background, keep, whole_days)?;
+    if whole_days && background.is_usual() {
+        reference_rows = Cow::Owned(days::mean_day(&rows, &reference_rows, &references));
+        references = (0..rows.rows()).map(|row| vec![row]).collect();
+    }
     let task = Task {
         rows: &rows,
         background: &reference_rows,
-        references: asked.collect(),
+        dark: (0..rows.rows()).map(|i| model.is_dark(&rows, i)).collect(),
+        references,
         grouping: &grouping,
         evaluations_max,
     };
-    let mut shares = member::of_model(model.model(), &task)?;
-    switch_keys(model, &task, &mut shares)?;
-    let answers = Answers {
-        mean: model.predict(&rows)?.mean,
-        raw: model.model().predict(&rows)?.mean,
-        reference: model.predict(&reference_rows)?.mean,
-        raw_reference: model.model().predict(&reference_rows)?.mean,
-    };
-    let explained = (0..rows.rows())
-        .map(|i| {
-            let (by_feature, undivided) = shares.row(i);
-            let mut by_group = undivided.to_vec();
-            by_feature.iter().zip(&grouping.of_column).for_each(|(share, &group)| by_group[group] += share);
-            let reference = mean(all[i].iter().map(|&r| f64::from(answers.reference[r])));
-            let (value, told) = (f64::from(answers.mean[i]), by_group.iter().sum::<f64>());
-            RowExplanation {
-                key: rows.keys[i],
-                mean: value,
-                reference,
-                by_feature: by_feature.to_vec(),
-                bound: answers.bound(i, &all[i], dark[i], model.floor(), value - reference - told),
-                by_group,
-                values: rows.row(i).to_vec(),
-                reference_values: reference_values(&reference_rows, &all[i]),
-            }
-        })
-        .collect();
-    Ok(Explanation { features: rows.names.clone(), rows: explained, grouping, divisible })
+    let (shares, method) = attribute(model, &task)?;
+    let answers = Answers::new(model, &task)?;
+    let told = (0..rows.rows()).filter(|&row| background.tells(row));
+    let explained = told.map(|row| row_explanation(model, &task, &shares, &answers, row)).collect();
+    Ok(Explanation { features: rows.names.clone(), rows: explained, method, grouping })
+}
+
+/// How many references a row may have, and whether the model answers whole days.
+fn effort(model: &FittedModel, grouping: &Grouping, rows: usize, evaluations_max: usize) -> (usize, bool) {
+    if matches!(model.model(), Model::Days(_)) {
+        return (usize::MAX, true); // they become one
+    }
+    let divisible = member::is_divisible(model.model());
+    let per_pair = if divisible { EVALUATIONS_PER_PAIR } else { grouping.groups.len() + 1 };
+    ((evaluations_max / (per_pair * rows.max(1))).max(1), false)
+}
+
+/// Contributions to the model's own mean, with what a change of keys does, and how they were found.
+fn attribute(model: &FittedModel, task: &Task<'_>) -> Result<(Shares, Method), ModelError> {
+    if let Model::Days(days) = model.model() {
+        let (shares, asked) = days::attribute(days.as_ref(), task)?;
+        let days::Asked { groups, coalitions, orders } = asked;
+        return Ok((shares, Method::WholeDays { groups, coalitions, orders }));
+    }
+    let mut shares = member::of_model(model.model(), task)?;
+    switch_keys(model, task, &mut shares)?;
+    let divisible = member::is_divisible(model.model());
+    Ok((shares, if divisible { Method::Features } else { Method::Groups }))
+}
+
+fn row_explanation(
+    model: &FittedModel,
+    task: &Task<'_>,
+    shares: &Shares,
+    answers: &Answers,
+    row: usize,
+) -> RowExplanation {
+    let (by_feature, undivided) = shares.row(row);
+    let mut by_group = undivided.to_vec();
+    by_feature.iter().zip(&task.grouping.of_column).for_each(|(share, &group)| by_group[group] += share);
+    let references = &task.references[row];
+    let reference = mean(references.iter().map(|&r| f64::from(answers.reference[r])));
+    let (value, told) = (f64::from(answers.mean[row]), by_group.iter().sum::<f64>());
+    RowExplanation {
+        key: task.rows.keys[row],
+        mean: value,
+        reference,
+        by_feature: by_feature.to_vec(),
+        bound: answers.bound(row, references, task.dark[row], model.floor(), value - reference - told),
+        by_group,
+        values: task.rows.row(row).to_vec(),
+        reference_values: reference_values(task.background, references),
+    }
 }
 
 /// The references of every row, at most `keep`, evenly; a row by day is not compared with nights unless it must be.
+/// Rows that are not told of have some only where a model reads whole days.
 fn references(
     model: &FittedModel,
-    rows: &FeatureMatrix,
-    reference_rows: &FeatureMatrix,
+    (rows, reference_rows): (&FeatureMatrix, &FeatureMatrix),
     background: &Background,
     keep: usize,
+    whole_days: bool,
 ) -> Result<Vec<Vec<usize>>, ModelError> {
     let of_row = |i: usize| {
+        if !whole_days && !background.tells(i) {
+            return Ok(Vec::new());
+        }
         let all = background.of(i);
         let dark = model.is_dark(rows, i);
         let alike: Vec<usize> =
@@ -173,7 +229,7 @@ fn references(
         let alike = if alike.is_empty() { all.to_vec() } else { alike };
         let kept = alike.len().min(keep);
         let thinned: Vec<usize> = (0..kept).map(|n| alike[n * alike.len() / kept]).collect();
-        if thinned.is_empty() {
+        if thinned.is_empty() && background.tells(i) {
             let what = format!("there is nothing to compare {} with", rows.keys[i].valid_time);
             return Err(ModelError::Numeric { what });
         }
@@ -184,16 +240,14 @@ fn references(
 
 /// Adds what changes when a reference row is asked as what the explained row is about: kind of day, lead time.
 fn switch_keys(model: &FittedModel, task: &Task<'_>, shares: &mut Shares) -> Result<(), ModelError> {
-    let pairs = || {
-        let of_row = |(row, refs): (usize, &Vec<usize>)| refs.iter().map(|&r| (row, r)).collect::<Vec<_>>();
-        task.references.iter().enumerate().flat_map(of_row)
-    };
+    let pairs =
+        || (0..task.rows.rows()).flat_map(|row| task.of(row).iter().map(move |&reference| (row, reference)));
     let before = task.background.select(&pairs().map(|(_, reference)| reference).collect::<Vec<_>>());
     let keys = pairs().map(|(row, _)| task.rows.keys[row]).collect();
     let after = FeatureMatrix { keys, ..before.clone() };
     let (before, after) = (model.model().predict(&before)?.mean, model.model().predict(&after)?.mean);
     for ((row, _), (before, after)) in pairs().zip(before.into_iter().zip(after)) {
-        let share = (f64::from(after) - f64::from(before)) / task.references[row].len() as f64;
+        let share = (f64::from(after) - f64::from(before)) / task.of(row).len() as f64;
         *shares.group_mut(row, task.grouping.calendar) += share;
     }
     Ok(())
@@ -208,6 +262,15 @@ struct Answers {
 }
 
 impl Answers {
+    fn new(model: &FittedModel, task: &Task<'_>) -> Result<Self, ModelError> {
+        Ok(Self {
+            mean: model.predict(task.rows)?.mean,
+            raw: model.model().predict(task.rows)?.mean,
+            reference: model.predict(task.background)?.mean,
+            raw_reference: model.model().predict(task.background)?.mean,
+        })
+    }
+
     /// The line of what came after the model, `rest` being what contributions leave unexplained.
     fn bound(
         &self,

@@ -13,6 +13,8 @@ use crate::predict::Fit;
 use crate::synthetic::{self, Normal, Shape};
 
 const EVALUATIONS: usize = 200_000;
+/// Hours between forecast starts that are no whole days apart: mixtures are of rows then.
+const NOT_DAILY: usize = 7;
 
 fn recipe(family: Family) -> Recipe {
     Recipe {
@@ -51,14 +53,14 @@ fn gap(explanation: &Explanation) -> f64 {
 
 #[test]
 fn contributions_add_up_for_every_family() {
-    let (early, last, before) = data(Shape { days: 120, ..Shape::default() }, 14);
+    let (early, last, before) = data(Shape { days: 60, every: NOT_DAILY, ..Shape::default() }, 24);
     let background = Background::usual(&last, before);
     for family in
         [Family::SeasonalNaive, Family::SeasonalEmpirical, Family::Linear, Family::Gbdt, Family::Ensemble]
     {
         let model = learn(&recipe(family), &early).unwrap();
         let explanation = explain(&model, &last, &background, EVALUATIONS).unwrap();
-        assert!(explanation.divisible && explanation.rows.len() == 24);
+        assert_eq!((explanation.method, explanation.rows.len()), (Method::Features, 24), "{family}");
         assert!(gap(&explanation) < 1e-5, "{family}: {}", gap(&explanation));
         let shares = |threads| {
             let work = || explain(&model, &last, &background, EVALUATIONS).unwrap();
@@ -111,7 +113,8 @@ fn through_compressed_tails_and_bounds_a_linear_model_adds_up() {
 fn task<'a>(rows: &'a FeatureMatrix, before: &'a FeatureMatrix, grouping: &'a Grouping) -> Task<'a> {
     let background = Background::usual(rows, before.clone());
     let references = (0..rows.rows()).map(|i| background.of(i).to_vec()).collect();
-    Task { rows, background: before, references, grouping, evaluations_max: EVALUATIONS }
+    let dark = vec![false; rows.rows()];
+    Task { rows, background: before, references, dark, grouping, evaluations_max: EVALUATIONS }
 }
 
 /// The mean answer for each row's references, asked as what the row is about.
@@ -239,15 +242,15 @@ fn groups_of_a_linear_model_are_the_sums_of_its_features() {
 
 #[test]
 fn a_cause_is_named_and_what_did_not_change_is_not() {
-    let (early, last, _) = data(Shape { days: 200, ..Shape::default() }, 1);
+    let (early, last, _) = data(Shape { days: 100, every: NOT_DAILY, ..Shape::default() }, 1);
     let column = last.column("cov:temperature").unwrap();
     let mut colder = last.clone();
     let width = colder.columns();
     colder.values.chunks_exact_mut(width).for_each(|row| row[column] -= 6.0);
     for family in [Family::Linear, Family::Gbdt, Family::Ensemble] {
         let model = learn(&recipe(family), &early).unwrap();
-        let (shared, background) = Background::same_times(&last, colder.clone());
-        let explanation = explain(&model, &shared, &background, EVALUATIONS).unwrap();
+        let background = Background::same_times(&last, colder.clone());
+        let explanation = explain(&model, &last, &background, EVALUATIONS).unwrap();
         assert!(gap(&explanation) < 1e-5);
         for row in &explanation.rows {
             for (feature, share) in explanation.features.iter().zip(&row.by_feature) {
@@ -298,6 +301,8 @@ fn a_row_without_anything_like_it_is_refused_and_work_is_bounded() {
     let few = explain(&model, &last, &background, 1).unwrap();
     assert!(gap(&few) < 1e-5, "one reference a row is the least there can be");
     let one = FeatureMatrix { keys: last.keys[..1].to_vec(), ..last.select(&[0]) };
-    let (shared, background) = Background::same_times(&last, one);
-    assert_eq!((shared.rows(), background.rows.rows()), (1, 1));
+    let shared = explain(&model, &last, &Background::same_times(&last, one), EVALUATIONS).unwrap();
+    assert_eq!(shared.rows.iter().map(|row| row.key).collect::<Vec<_>>(), last.keys[..1]);
+    let first = explain(&model, &last, &background.first(3), EVALUATIONS).unwrap();
+    assert_eq!(first.rows.iter().map(|row| row.key).collect::<Vec<_>>(), last.keys[..3]);
 }

@@ -111,6 +111,9 @@ fn shown(explained: &Explained, zone: &Zone, out: Output) -> String {
         number(per_step(total.reference)),
     ));
     text.push_str(&format!("compared with {}\n", explained.reference.text));
+    if !explained.by_feature {
+        text.push_str(&format!("told {}\n", explained.method));
+    }
     if let Some(reason) = &explained.degraded {
         text.push_str(&format!("degraded: {reason}\n"));
     }

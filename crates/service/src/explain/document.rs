@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use forewatt_domain::{Forecast, Time, VersionId};
-use forewatt_model::explain::{Explanation, RowExplanation, label};
+use forewatt_model::explain::{Explanation, Method, RowExplanation, label};
 use serde::Serialize;
 
 use crate::answer::shortest;
@@ -29,6 +29,8 @@ pub struct Explained {
     pub reference: Reference,
     /// Whether every part of the model could be explained feature by feature; else some by groups only.
     pub by_feature: bool,
+    /// How the contributions were found, in words: per what, and whether exactly.
+    pub method: String,
     /// Sums over the valid times.
     pub total: TotalShares,
     /// One a valid time.
@@ -128,14 +130,15 @@ pub struct Adjustment {
 }
 
 impl Reference {
-    pub(super) fn usual(origins: &[Time], version: &VersionId) -> Self {
+    pub(super) fn usual(origins: &[Time], version: &VersionId, method: Method) -> Self {
         let (from, to) = (origins[0], origins[origins.len() - 1]);
+        let what = match method {
+            Method::WholeDays { .. } => "the forecast for the mean inputs at the same time of day",
+            Method::Features | Method::Groups => "the mean forecast for the same time of day",
+        };
         Self {
             kind: "usual",
-            text: format!(
-                "the mean forecast for the same time of day at the same lead time, from {} starts up to {to}",
-                origins.len()
-            ),
+            text: format!("{what} at the same lead time, from {} starts up to {to}", origins.len()),
             from,
             to,
             model_version: version.to_string(),
@@ -149,6 +152,24 @@ impl Reference {
             from: start,
             to: start,
             model_version: version.to_string(),
+        }
+    }
+}
+
+/// How contributions were found, in words.
+fn told(method: Method) -> String {
+    match method {
+        Method::Features => "feature by feature".to_owned(),
+        Method::Groups => "in part by groups of inputs: not every part of the model can be opened".to_owned(),
+        Method::WholeDays { groups, coalitions, orders } => {
+            let how = match orders {
+                None => format!("exactly: all {coalitions} combinations of {groups} groups were asked"),
+                Some(orders) => format!(
+                    "sampled: the mean over {orders} of the orders in which {groups} groups can change one after \
+                     another, so shares are estimates, and their sum is exact"
+                ),
+            };
+            format!("by groups of inputs that change for all times at once, {how}")
         }
     }
 }
@@ -344,7 +365,8 @@ pub(super) fn document(
         issued_at: forecast.issued_at,
         degraded: forecast.degraded.clone(),
         reference,
-        by_feature: explanation.divisible,
+        by_feature: explanation.method == Method::Features,
+        method: told(explanation.method),
         total: TotalShares {
             steps: points.len(),
             mean: tidy(total.mean),
@@ -354,5 +376,28 @@ pub(super) fn document(
             adjustments: total.adjustments(),
         },
         points,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sampled_is_told_as_sampled() {
+        let days = |orders| Method::WholeDays { groups: 9, coalitions: 120, orders };
+        let (exact, sampled) = (told(days(None)), told(days(Some(12))));
+        assert!(exact.ends_with("exactly: all 120 combinations of 9 groups were asked"), "{exact}");
+        assert!(
+            sampled.contains("the mean over 12 of the orders") && sampled.contains("estimates"),
+            "{sampled}"
+        );
+        assert_eq!(told(Method::Features), "feature by feature");
+        assert!(told(Method::Groups).contains("in part by groups"));
+        let origins = [Time::from_seconds(0), Time::from_seconds(86_400)];
+        let version = VersionId::from_text("load-v1").unwrap();
+        let text = |method| Reference::usual(&origins, &version, method).text;
+        assert!(text(days(None)).starts_with("the forecast for the mean inputs"));
+        assert!(text(Method::Features).starts_with("the mean forecast"), "{}", text(Method::Features));
     }
 }

@@ -103,18 +103,20 @@ impl Service {
         let history = self.load_dataset(&plan.info.series, covariates, range, view).await?;
         let (model, steps) = (std::sync::Arc::clone(&plan.model), plan.steps());
         let evaluations_max = self.config.explain.evaluations_max;
-        let reference = Reference::usual(&origins, &plan.model.version.id);
-        let (explanation, predicted) = blocking(move || {
+        let version = plan.model.version.id.clone();
+        let (explanation, predicted, origins) = blocking(move || {
             let (spec, horizon) = (&model.artifact.spec, model.version.recipe.horizon);
             let predicted = predict(&known, &model, start)?;
+            // The whole horizon, of which the first steps are told: a model of whole days reads all of it.
             let rows = features::build(&known, spec, &[start], horizon);
-            let rows = rows.select(&(0..steps.min(rows.rows())).collect::<Vec<_>>());
-            let background = Background::usual(&rows, features::build(&history, spec, &origins, horizon));
+            let usual = features::build(&history, spec, &origins, horizon);
+            let background = Background::usual(&rows, usual).first(steps);
             let explanation = explain(&model.artifact.model, &rows, &background, evaluations_max)?;
-            Ok::<_, Error>((explanation, predicted))
+            Ok::<_, Error>((explanation, predicted, origins))
         })
         .await??;
         let forecast = self.issue(&plan, predicted)?;
+        let reference = Reference::usual(&origins, &version, explanation.method);
         Ok(document(&forecast, &explanation, reference, None, features))
     }
 
@@ -135,10 +137,9 @@ impl Service {
             let (spec, horizon) = (&model.artifact.spec, model.version.recipe.horizon);
             let predicted = predict(&known, &model, start)?;
             let rows = features::build(&known, spec, &[start], horizon);
-            let rows = rows.select(&(0..steps.min(rows.rows())).collect::<Vec<_>>());
             let older = features::build(&known_before, spec, &[start_before], horizon);
-            let (shared, background) = Background::same_times(&rows, older);
-            let explanation = explain(&model.artifact.model, &shared, &background, evaluations_max)?;
+            let background = Background::same_times(&rows, older).first(steps);
+            let explanation = explain(&model.artifact.model, &rows, &background, evaluations_max)?;
             Ok::<_, Error>((explanation, predicted))
         })
         .await??;

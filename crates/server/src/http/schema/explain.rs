@@ -24,6 +24,8 @@ pub struct ExplainDocument {
     reference: ReferenceDocument,
     /// Whether every part of the model could be explained feature by feature; else some by groups only.
     by_feature: bool,
+    /// How the contributions were found, in words: per what, and whether exactly.
+    method: String,
     /// Sums over the points.
     total: ExplainTotalDocument,
     /// One a step, by rising valid time.
