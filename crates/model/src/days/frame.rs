@@ -303,10 +303,12 @@ impl Layout {
 
     fn course(&self, rows: &[(&RowKey, &[f32])], column: usize, steps: usize, bin: usize, cells: &mut [f32]) {
         let mut sums = vec![(0.0_f32, 0.0_f32); cells.len()];
+        let mut taken = vec![false; self.steps];
         for (key, row) in rows.iter().filter(|(key, _)| (key.lead as usize) < steps) {
-            let value = row[column];
-            if let (true, Some(sum)) = (value.is_finite(), sums.get_mut(self.output(key) / bin)) {
+            let (value, output) = (row[column], self.output(key));
+            if let (true, Some(sum)) = (value.is_finite() && !taken[output], sums.get_mut(output / bin)) {
                 *sum = (sum.0 + value, sum.1 + 1.0);
+                taken[output] = true;
             }
         }
         let mean = |(sum, count): (f32, f32)| if count > 0.0 { sum / count } else { f32::NAN };
@@ -391,7 +393,11 @@ impl DayFrame {
         for (d, day) in days.iter().enumerate() {
             inputs.row_mut(d).assign(&ArrayView1::from(&day.inputs));
             for i in day.rows.clone() {
-                targets[(d, output_of[i])] = data.target[i];
+                // A day of 23 hours ends with the first hour of the next day, whose place is taken.
+                let place = &mut targets[(d, output_of[i])];
+                if place.is_nan() {
+                    *place = data.target[i];
+                }
             }
         }
         let origins = days.iter().map(|day| day.origin).collect();

@@ -125,13 +125,15 @@ fn a_day_with_a_change_of_the_clocks_keeps_its_place_on_the_clock() {
     );
     assert!(inputs[2].is_nan() && inputs[26].is_nan());
     assert_eq!(inputs[3..24], rising(2, 21), "evening stays evening");
+    assert_eq!(inputs[0], 0.0, "the midnight after does not take the place of the day's own");
     let frame = DayFrame::new(&layout, TrainingSet { target: rising(0, 24), features: rows }).unwrap();
     assert!(frame.targets[(0, 2)].is_nan());
     assert_eq!((frame.targets[(0, 3)], frame.targets[(0, 23)]), (2.0, 22.0));
-    // In autumn two o'clock is there twice, and the last hour is not foretold.
+    assert_eq!(frame.targets[(0, 0)], 0.0);
+    // In autumn two o'clock is there twice, the first one counts, and the last hour is not foretold.
     let autumn: Vec<u16> = (0..3).chain(2..23).collect();
     let (_, inputs) = self::inputs(&start(24, &autumn));
-    assert_eq!(inputs[..4], [0.0, 1.0, 2.5, 4.0]);
+    assert_eq!(inputs[..4], [0.0, 1.0, 2.0, 4.0]);
     assert!(inputs[23].is_nan());
 }
 
