@@ -89,6 +89,7 @@ pub fn run(dataset: &Dataset, request: &BacktestRequest, progress: &Progress) ->
         horizon,
         levels: request.levels.clone(),
         origin_every_steps: u32::try_from(every / dataset.step().micros()).unwrap_or(1).max(1),
+        daily: false,
         training_days: request.training_days,
         non_negative: dataset.series.kind.is_non_negative(),
         seed: request.seed,

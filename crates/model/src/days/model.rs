@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::{DayFrame, Layout, Question, is_daily};
 use super::learner::{Learner, team};
-use super::race;
+use super::race::{Race, TimeLeft};
 use super::roll::{Course, mix, roll};
 use super::state::State;
 use crate::calibration::Coverage;
@@ -48,10 +48,10 @@ pub fn check_starts(origins: &[Time], family: &'static str) -> Result<(), ModelE
             "{family} learns whole days: it needs forecast starts at one time of the day, such as every 24h; \
              choose linear, gbdt or ensemble for others"
         );
-        return Err(ModelError::Numeric { what });
+        return Err(ModelError::Unsuited { what });
     }
     if origins.len() < DAYS_MIN {
-        return Err(ModelError::TooFewRows { family, rows: origins.len(), needed: DAYS_MIN });
+        return Err(ModelError::TooFewDays { family, days: origins.len(), needed: DAYS_MIN });
     }
     Ok(())
 }
@@ -66,23 +66,29 @@ pub fn teaches_days(features: &FeatureMatrix) -> bool {
 
 impl DayModel {
     /// Learns from the days of `data`: the learners answer the last of them as if they were not known, which teaches
-    /// weights and errors, and then learn from all.
+    /// weights and errors, and then learn from all. `time_left` bounds the race of [`forewatt_domain::Family::Auto`].
     ///
     /// # Errors
     /// [`ModelError`] when forecast starts are not whole days apart, too few, or the horizon is too long.
-    pub fn fit(recipe: &Recipe, data: TrainingSet, notes: &mut Vec<String>) -> Result<Self, ModelError> {
+    pub fn fit(
+        recipe: &Recipe,
+        data: TrainingSet,
+        time_left: Option<&TimeLeft<'_>>,
+        notes: &mut Vec<String>,
+    ) -> Result<Self, ModelError> {
         let layout = Layout::new(&data.features)?;
         let frame = DayFrame::new(&layout, data)?;
         check_starts(&frame.origins, recipe.family.as_str())?;
         let days = frame.days();
         let begin = days - warm_up(days);
-        let lag = layout.outputs().div_ceil(layout.per_day()).max(1) - 1;
+        let lag = layout.lag();
         let known = |day: usize| day.saturating_sub(lag);
         let learns = |day: usize| (day - begin).is_multiple_of(WARM_UP_REFIT_DAYS);
         let mut team = team(recipe.family, &layout, known(begin), recipe.seed);
         let every_day = |_: usize| true;
         let course = Course { days: begin..days, known: &known, learns: &learns, progress: &|| true };
-        notes.extend(race::select(recipe.family, &mut team, &frame, known(begin)));
+        let race = Race { family: recipe.family, frame: &frame, days: known(begin), lag };
+        notes.extend(race.select(&mut team, time_left));
         let forecasts = roll(&mut team, &frame, &course).unwrap_or_default();
         let weighing = Course { learns: &every_day, ..course };
         let levels = recipe.levels.as_slice();

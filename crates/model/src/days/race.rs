@@ -5,7 +5,7 @@ use ndarray::Array2;
 
 use super::frame::DayFrame;
 use super::learner::Learner;
-use super::roll::{Course, roll};
+use super::roll::{Course, Forecasts, roll};
 
 /// Days of the race, as far as they are a quarter of the history.
 const RACE_DAYS: usize = 56;
@@ -14,32 +14,87 @@ const REFIT_DAYS: usize = 14;
 /// A learner whose absolute error is so many times the best one's is left out: the mixture would hardly weigh it.
 const BEHIND: f64 = 1.5;
 
-/// For [`Family::Auto`]: lets the team race on the last of `days` days and keeps those worth their time. Values of
-/// the past always stay: with them the mixture cannot be far behind a naive forecast. Says what came out.
-pub fn select(family: Family, team: &mut Vec<Learner>, frame: &DayFrame, days: usize) -> Vec<String> {
-    let race = RACE_DAYS.min(days / 4);
-    if family != Family::Auto || race < 7 || team.len() < 3 {
-        return Vec::new();
+/// Answers whether there is time to try more.
+pub type TimeLeft<'a> = dyn Fn() -> bool + Sync + 'a;
+
+/// On what the learners race.
+pub struct Race<'a> {
+    /// There is a race only for [`Family::Auto`].
+    pub family: Family,
+    /// The days.
+    pub frame: &'a DayFrame,
+    /// How many of them are known: the race is on the last of those.
+    pub days: usize,
+    /// Days until a day's values are all known, as [`super::frame::Layout::lag`] says.
+    pub lag: usize,
+}
+
+impl Race<'_> {
+    /// Lets the team race and keeps those worth their time. Values of the past always stay: with them the mixture
+    /// cannot be far behind a naive forecast. Says what came out.
+    ///
+    /// With `time_left` the learners are tried one by one, the cheapest first, as long as it says yes; it is asked
+    /// before each but the values of the past. Who was not tried is left out.
+    pub fn select(&self, team: &mut Vec<Learner>, time_left: Option<&TimeLeft<'_>>) -> Vec<String> {
+        let race = RACE_DAYS.min(self.days / 4);
+        if self.family != Family::Auto || race < 7 || team.len() < 3 {
+            return Vec::new();
+        }
+        let begin = self.days - race;
+        let mut notes = Vec::new();
+        let forecasts = match time_left {
+            None => self.run(&mut team.clone(), begin),
+            Some(time_left) => {
+                let mut forecasts = Vec::new();
+                for learner in in_turn(team, time_left, &mut notes) {
+                    forecasts.extend(self.run(&mut [learner.clone()], begin));
+                    team.push(learner);
+                }
+                forecasts
+            }
+        };
+        let errors: Vec<f64> = forecasts.iter().map(|said| error(said, self.frame, begin)).collect();
+        let best = errors.iter().copied().filter(|e| e.is_finite()).fold(f64::INFINITY, f64::min);
+        let kept = |learner: &Learner, error: f64| {
+            matches!(learner, Learner::Naive(_)) || error <= BEHIND * best || !best.is_finite()
+        };
+        let told = |(learner, &error): (&Learner, &f64)| {
+            let verdict = if kept(learner, error) { "" } else { ", left out" };
+            format!("race over {race} days: {} {error:.4} mean absolute error{verdict}", learner.name())
+        };
+        notes.splice(0..0, team.iter().zip(&errors).map(told));
+        let mut errors = errors.iter();
+        team.retain(|learner| errors.next().is_none_or(|&error| kept(learner, error)));
+        notes
     }
-    let begin = days - race;
-    let known = |day: usize| day.saturating_sub(1);
-    let learns = |day: usize| (day - begin).is_multiple_of(REFIT_DAYS);
-    let mut racers = team.clone();
-    let course = Course { days: begin..days, known: &known, learns: &learns, progress: &|| true };
-    let forecasts = roll(&mut racers, frame, &course).unwrap_or_default();
-    let errors: Vec<f64> = forecasts.iter().map(|said| error(said, frame, begin)).collect();
-    let best = errors.iter().copied().filter(|e| e.is_finite()).fold(f64::INFINITY, f64::min);
-    let kept = |learner: &Learner, error: f64| {
-        matches!(learner, Learner::Naive(_)) || error <= BEHIND * best || !best.is_finite()
-    };
-    let told = |(learner, &error): (&Learner, &f64)| {
-        let verdict = if kept(learner, error) { "" } else { ", left out" };
-        format!("race over {race} days: {} {error:.4} mean absolute error{verdict}", learner.name())
-    };
-    let notes = team.iter().zip(&errors).map(told).collect();
-    let mut errors = errors.iter();
-    team.retain(|learner| errors.next().is_none_or(|&error| kept(learner, error)));
-    notes
+
+    /// What everyone would have said on the days of the race.
+    fn run(&self, racers: &mut [Learner], begin: usize) -> Forecasts {
+        let known = |day: usize| day.saturating_sub(self.lag.max(1));
+        let learns = |day: usize| (day - begin).is_multiple_of(REFIT_DAYS);
+        let course = Course { days: begin..self.days, known: &known, learns: &learns, progress: &|| true };
+        roll(racers, self.frame, &course).unwrap_or_default()
+    }
+}
+
+/// Takes the learners out of the team, the cheapest first, as long as there is time; notes who is left.
+fn in_turn<'a>(
+    team: &mut Vec<Learner>,
+    time_left: &'a TimeLeft<'a>,
+    notes: &'a mut Vec<String>,
+) -> impl Iterator<Item = Learner> + use<'a> {
+    let mut waiting = std::mem::take(team);
+    waiting.sort_by_key(Learner::cost);
+    let mut waiting = waiting.into_iter().peekable();
+    std::iter::from_fn(move || {
+        let free = matches!(waiting.peek()?, Learner::Naive(_));
+        if free || time_left() {
+            return waiting.next();
+        }
+        let names: Vec<String> = waiting.by_ref().map(|learner| learner.name()).collect();
+        notes.push(format!("not tried, the time was up: {}", names.join(", ")));
+        None
+    })
 }
 
 /// The mean absolute error of a learner's best expert; infinite when it answered nothing.
@@ -58,4 +113,54 @@ fn error(said: &[Array2<f32>], frame: &DayFrame, begin: usize) -> f64 {
         if count == 0 { f64::INFINITY } else { sum / count as f64 }
     };
     (0..experts).map(of_expert).fold(f64::INFINITY, f64::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::days::frame::Layout;
+    use crate::days::learner::team;
+    use crate::synthetic::{self, Shape};
+
+    const DAYS: usize = 100;
+
+    fn frame() -> DayFrame {
+        let data = synthetic::training(Shape { days: DAYS, ..Shape::default() });
+        DayFrame::new(&Layout::new(&data.features).unwrap(), data).unwrap()
+    }
+
+    fn race(frame: &DayFrame, time_left: Option<&TimeLeft<'_>>) -> (Vec<String>, Vec<String>) {
+        let (layout, days) = (Layout::new(&frame.data.features).unwrap(), 60);
+        let mut team = team(Family::Auto, &layout, days, 1);
+        let notes = Race { family: Family::Auto, frame, days, lag: 0 }.select(&mut team, time_left);
+        (team.iter().map(Learner::name).collect(), notes)
+    }
+
+    #[test]
+    fn when_the_time_is_up_no_further_learner_is_tried() {
+        let frame = frame();
+        let (all, told) = race(&frame, None);
+        assert!(told.len() > 3 && told.iter().all(|note| note.starts_with("race over")), "{told:?}");
+        for yes in [0, 2] {
+            let asked = AtomicUsize::new(0);
+            let (team, notes) = race(&frame, Some(&|| asked.fetch_add(1, Ordering::Relaxed) < yes));
+            assert_eq!(asked.load(Ordering::Relaxed), yes + 1, "asked before each and never again");
+            assert!(team.len() <= yes + 1 && team[0] == "values of the past", "{team:?}");
+            assert_eq!(notes.len(), yes + 2, "one a learner tried, one for the rest: {notes:?}");
+            let untried = notes.last().unwrap();
+            assert!(untried.starts_with("not tried") && untried.contains("Gaussian"), "{untried}");
+        }
+        let (unhurried, notes) = race(&frame, Some(&|| true));
+        let sorted = |mut names: Vec<String>| {
+            names.sort();
+            names
+        };
+        assert_eq!(
+            (sorted(unhurried), sorted(notes)),
+            (sorted(all), sorted(told)),
+            "time enough changes nothing"
+        );
+    }
 }

@@ -41,6 +41,21 @@ impl Background {
         (shared, Self { rows: other, of_row })
     }
 
+    /// Compares only the rows of a span: the others are there because the model reads them beside it.
+    #[must_use]
+    pub fn only(mut self, span: std::ops::Range<usize>) -> Self {
+        self.of_row.iter_mut().enumerate().filter(|(i, _)| !span.contains(i)).for_each(|(_, of)| of.clear());
+        self
+    }
+
+    /// The same valid times in another forecast, for all explained rows; none for those it does not have.
+    #[must_use]
+    pub fn beside(explained: &FeatureMatrix, other: FeatureMatrix) -> Self {
+        let find = |key: &RowKey| other.keys.iter().position(|known| known.valid_time == key.valid_time);
+        let of_row = explained.keys.iter().map(|key| find(key).into_iter().collect()).collect();
+        Self { rows: other, of_row }
+    }
+
     /// The positions of a row's reference rows; empty for one that has none.
     pub(super) fn of(&self, row: usize) -> &[usize] {
         self.of_row.get(row).map_or(&[], Vec::as_slice)

@@ -90,7 +90,7 @@ impl Pair<'_> {
 }
 
 /// Shapley values from the values of all coalitions, by the definition.
-fn exact(values: &[f64], players: usize) -> Vec<f64> {
+pub(super) fn exact(values: &[f64], players: usize) -> Vec<f64> {
     // |S|! (n - |S| - 1)! / n! = 1 / (n * binomial(n - 1, |S|))
     let mut weights = vec![1.0 / players as f64; players];
     for size in 1..players {
@@ -104,7 +104,7 @@ fn exact(values: &[f64], players: usize) -> Vec<f64> {
 }
 
 /// The coalitions of an order, from none to all.
-fn chain(order: &[usize]) -> Vec<u64> {
+pub(super) fn chain(order: &[usize]) -> Vec<u64> {
     let mut coalition = 0;
     std::iter::once(0)
         .chain(order.iter().map(|player| {
@@ -115,7 +115,7 @@ fn chain(order: &[usize]) -> Vec<u64> {
 }
 
 /// Orders of joining, every second one the reverse of the one before; the same for the same seed.
-fn orders(players: usize, count: usize, seed: u64) -> Vec<Vec<usize>> {
+pub(super) fn orders(players: usize, count: usize, seed: u64) -> Vec<Vec<usize>> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03;
     let mut below = |n: usize| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

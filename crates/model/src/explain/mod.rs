@@ -11,6 +11,7 @@
 //! | `seasonal-naive` | the one lag it repeats | feature |
 //! | `seasonal-empirical` | like days: counted with what the row is about | group |
 //! | `ensemble` | the weighted sum of its members' | as these |
+//! | whole days | groups of features of all rows at once (`whole_days`) | group |
 //! | any other | groups of features, by asking the model (`grouped`) | group |
 //!
 //! What a row is about (kind of day, lead time: its key) moves first and counts as calendar. What comes after the
@@ -23,6 +24,7 @@ mod names;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trees;
+mod whole_days;
 
 pub use background::Background;
 pub use names::{Group, Grouping, label};
@@ -100,6 +102,9 @@ pub struct Explanation {
 
 /// Explains the model's means for `rows` against a background.
 ///
+/// A model that answers whole days ([`FittedModel::answers_whole_days`]) is given all rows of one forecast start, and
+/// a background of whole forecasts; rows without a reference are read and not told.
+///
 /// `evaluations_max` bounds the work: about so many rows may the model be asked, and with too many pairs of row and
 /// reference, references are thinned out evenly. Deterministic, whatever the number of threads.
 ///
@@ -127,8 +132,13 @@ pub fn explain(
         grouping: &grouping,
         evaluations_max,
     };
-    let mut shares = member::of_model(model.model(), &task)?;
-    switch_keys(model, &task, &mut shares)?;
+    let shares = if model.answers_whole_days() {
+        whole_days::attribute(model.model(), &task)?
+    } else {
+        let mut shares = member::of_model(model.model(), &task)?;
+        switch_keys(model, &task, &mut shares)?;
+        shares
+    };
     let answers = Answers {
         mean: model.predict(&rows)?.mean,
         raw: model.model().predict(&rows)?.mean,
@@ -136,6 +146,7 @@ pub fn explain(
         raw_reference: model.model().predict(&reference_rows)?.mean,
     };
     let explained = (0..rows.rows())
+        .filter(|&i| !all[i].is_empty())
         .map(|i| {
             let (by_feature, undivided) = shares.row(i);
             let mut by_group = undivided.to_vec();
@@ -173,7 +184,7 @@ fn references(
         let alike = if alike.is_empty() { all.to_vec() } else { alike };
         let kept = alike.len().min(keep);
         let thinned: Vec<usize> = (0..kept).map(|n| alike[n * alike.len() / kept]).collect();
-        if thinned.is_empty() {
+        if thinned.is_empty() && !model.answers_whole_days() {
             let what = format!("there is nothing to compare {} with", rows.keys[i].valid_time);
             return Err(ModelError::Numeric { what });
         }

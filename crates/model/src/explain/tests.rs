@@ -23,6 +23,7 @@ fn recipe(family: Family) -> Recipe {
         horizon: Horizon::from_steps(24, Resolution::HOUR).unwrap(),
         levels: QuantileLevels::parse("0.1,0.5,0.9").unwrap(),
         origin_every_steps: 24,
+        daily: false,
         training_days: None,
         non_negative: false,
         seed: 1,
@@ -300,4 +301,28 @@ fn a_row_without_anything_like_it_is_refused_and_work_is_bounded() {
     let one = FeatureMatrix { keys: last.keys[..1].to_vec(), ..last.select(&[0]) };
     let (shared, background) = Background::same_times(&last, one);
     assert_eq!((shared.rows(), background.rows.rows()), (1, 1));
+}
+
+#[test]
+fn a_model_of_whole_days_is_explained_by_days_that_change_sides_as_one() {
+    let (early, last, before) = data(Shape { days: 60, ..Shape::default() }, 6);
+    let model = learn(&recipe(Family::Lear), &early).unwrap();
+    assert!(model.answers_whole_days());
+    let told = 10..20;
+    let background = Background::usual(&last, before.clone()).only(told.clone());
+    let explanation = explain(&model, &last, &background, EVALUATIONS).unwrap();
+    let mean = model.predict(&last).unwrap().mean;
+    let leads: Vec<usize> = explanation.rows.iter().map(|row| row.key.lead as usize).collect();
+    assert_eq!(leads, told.collect::<Vec<_>>(), "the others are read and not told");
+    for row in &explanation.rows {
+        assert_eq!(row.mean, f64::from(mean[row.key.lead as usize]), "as the whole day is answered");
+        let moved: f64 = row.by_group.iter().map(|share| share.abs()).sum();
+        assert!(moved > 0.0 && row.bound.map_or(0.0, |(_, rest)| rest.abs()) <= 0.2 * moved, "{row:?}");
+    }
+    assert!(gap(&explanation) < 1e-4, "{}", gap(&explanation));
+    let again = synthetic::in_pool(4, || explain(&model, &last, &background, EVALUATIONS).unwrap());
+    assert_eq!(again.rows[0].by_group, explanation.rows[0].by_group, "whatever the number of threads");
+    let itself = Background::beside(&last, last.clone());
+    let nothing = explain(&model, &last, &itself, EVALUATIONS).unwrap();
+    assert!(nothing.rows.iter().all(|row| row.by_group.iter().all(|share| share.abs() < 1e-4)));
 }

@@ -13,6 +13,7 @@ fn recipe(family: Family, levels: &str) -> Recipe {
         horizon: Horizon::from_steps(24, Resolution::HOUR).unwrap(),
         levels: QuantileLevels::parse(levels).unwrap(),
         origin_every_steps: 24,
+        daily: false,
         training_days: None,
         non_negative: false,
         seed: 7,
