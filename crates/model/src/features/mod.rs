@@ -39,7 +39,7 @@ use crate::dataset::{Column, Dataset};
 use crate::matrix::{FeatureMatrix, RowKey};
 
 pub(crate) use rows::{first_known, follows_clocks, starts};
-pub use rows::{gate, target, training_begin, training_origins, training_set};
+pub use rows::{days_later, gate, target, training_begin, training_origins, training_set};
 pub use spec::{
     CovariateSpec, DAY_LAGS_MAX, FeatureSpec, WEEK_LAGS_MAX, covariate_history_needed, history_needed,
 };

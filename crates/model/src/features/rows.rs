@@ -62,6 +62,16 @@ pub fn gate(dataset: &Dataset, time: Time) -> Time {
     dataset.series.time_zone.gate(time, dataset.step(), dataset.target.grid().start)
 }
 
+/// The forecast start so many days later (or earlier, below zero), as daily starts are counted: by the series' clocks.
+#[must_use]
+pub fn days_later(dataset: &Dataset, start: Time, days: i64) -> Time {
+    let step = dataset.step();
+    if !follows_clocks(step, MICROS_PER_DAY) {
+        return start.plus_micros(days * MICROS_PER_DAY);
+    }
+    step.ceil(dataset.series.time_zone.plus_days(start, days), start)
+}
+
 /// Whether strides of so many microseconds count days of the series' clocks: whole days do, but for steps that are
 /// too long to follow the clocks' hour.
 pub(crate) fn follows_clocks(step: Resolution, stride_micros: i64) -> bool {
@@ -81,9 +91,7 @@ pub(crate) fn starts(
     if !follows_clocks(step, stride_micros) {
         return lattice(anchor, stride_micros, begin, end);
     }
-    let zone = &dataset.series.time_zone;
-    let at =
-        |stride: i64| step.ceil(zone.plus_days(anchor, stride * (stride_micros / MICROS_PER_DAY)), anchor);
+    let at = |stride: i64| days_later(dataset, anchor, stride * (stride_micros / MICROS_PER_DAY));
     // The clocks move a start by less than a stride.
     let first = begin.micros_since(anchor).div_euclid(stride_micros) - 1;
     let last = end.micros_since(anchor).div_euclid(stride_micros) + 1;
