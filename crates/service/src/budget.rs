@@ -40,7 +40,10 @@ pub(crate) fn share(whole: SignedDuration, share: f64) -> impl Fn() -> bool + Se
 }
 
 /// As [`share`], for a backtest: whoever stays in the race learns again at every refit.
-pub(crate) fn of_backtest(whole: SignedDuration, request: &BacktestRequest) -> impl Fn() -> bool + Send + Sync {
+pub(crate) fn of_backtest(
+    whole: SignedDuration,
+    request: &BacktestRequest,
+) -> impl Fn() -> bool + Send + Sync {
     let fits = match request.refit {
         Refit::Never => 1.0,
         Refit::Every(span) => {

@@ -127,19 +127,31 @@ mod tests {
 
     #[test]
     fn horizons_go_up_to_whole_days_with_room_for_the_day_of_the_gate() {
-        for (minutes, steps, horizon) in [(60, 24, 24), (60, 25, 48), (60, 376, 376), (30, 1, 48), (15, 200, 288)] {
+        for (minutes, steps, horizon) in
+            [(60, 24, 24), (60, 25, 48), (60, 376, 376), (30, 1, 48), (15, 200, 288)]
+        {
             let found = asked(Family::Lear, minutes, steps, 100).unwrap().unwrap();
             let steps = found.horizon.steps();
             assert!(steps >= horizon && steps < horizon + found.every_steps as usize, "{found:?}");
             assert!(steps + found.every_steps as usize <= OUTPUTS_MAX && found.daily, "{found:?}");
         }
         let days = asked(Family::Lear, 1440, 30, 100).unwrap().unwrap();
-        assert_eq!((days.horizon.steps(), days.every_steps, days.daily), (30, 1, false), "every start is a gate");
-        for (minutes, steps, told) in [(60, 377, "15 days"), (15, 289, "3 days"), (5, 12, "cannot be learned")] {
+        assert_eq!(
+            (days.horizon.steps(), days.every_steps, days.daily),
+            (30, 1, false),
+            "every start is a gate"
+        );
+        for (minutes, steps, told) in
+            [(60, 377, "15 days"), (15, 289, "3 days"), (5, 12, "cannot be learned")]
+        {
             let refused = asked(Family::Gp, minutes, steps, 100).unwrap_err();
             assert_eq!(refused.kind, ErrorKind::InvalidInput);
             assert!(refused.message.contains(told) && refused.message.contains("ensemble"), "{refused}");
-            assert_eq!(asked(Family::Auto, minutes, steps, 100).unwrap(), None, "auto learns single steps then");
+            assert_eq!(
+                asked(Family::Auto, minutes, steps, 100).unwrap(),
+                None,
+                "auto learns single steps then"
+            );
         }
     }
 
@@ -150,7 +162,12 @@ mod tests {
         assert_eq!(refused.kind, ErrorKind::InsufficientData);
         assert!(refused.message.contains("seasonal-naive"), "{refused}");
         assert_eq!(asked(Family::Auto, 60, 24, 10).unwrap(), None);
-        let limited = whole_days(Family::Lear, Horizon::from_steps(24, Resolution::HOUR).unwrap(), Some(9), &info(60, 90));
+        let limited = whole_days(
+            Family::Lear,
+            Horizon::from_steps(24, Resolution::HOUR).unwrap(),
+            Some(9),
+            &info(60, 90),
+        );
         assert!(limited.unwrap_err().message.contains("training days"));
         assert_eq!(asked(Family::Ensemble, 60, 24, 900).unwrap(), None, "its lattice stays as it is");
     }

@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use crate::backtest::{self, BacktestRequest, known_values};
 use crate::dataset::check_covariates;
 use crate::error::{Error, ErrorKind, Result};
-use crate::jobs::Progress;
 use crate::gate::{self, WholeDays};
+use crate::jobs::Progress;
 use crate::{SeriesInfo, Service, blocking, budget, quality};
 
 /// What to train; everything but the series has a default.

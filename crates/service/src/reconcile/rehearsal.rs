@@ -201,7 +201,7 @@ mod tests {
             ("2026-04-05T22:00:00Z", 28, "2026-03-08T23:00:00Z"), // midnight, over the change in spring
             ("2026-01-29T11:00:00Z", 28, "2026-01-01T11:00:00Z"),
             ("2026-10-25T00:00:00Z", 28, "2026-09-27T00:00:00Z"), // 02:00, shown for the first time
-            ("2026-10-25T01:00:00Z", 0, "2026-10-25T01:00:00Z"),  // and for the second: no earlier start meets it
+            ("2026-10-25T01:00:00Z", 0, "2026-10-25T01:00:00Z"), // and for the second: no earlier start meets it
         ] {
             assert_eq!(days_that_meet(&hourly, at(start), 28), days, "{start}");
             assert_eq!(days_before(&hourly, at(start), days), at(from), "{start}");
