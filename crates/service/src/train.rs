@@ -106,6 +106,16 @@ pub const BASELINES: [Family; 2] = [Family::SeasonalNaive, Family::SeasonalEmpir
 const DAILY_NOTE: &str = "forecasts are made at local midnight with what was known then, and answer until the next; \
                           the scores are those of forecasts from midnight";
 
+/// What a version of `auto` says that could not learn whole days.
+const ROWS_NOTE: &str = "there are too few days to learn whole ones, or the horizon is too long for that: it learned \
+                         single steps, as `ensemble` does";
+
+/// What a version says of when its forecasts are made.
+fn lattice_note(recipe: &Recipe) -> Option<&'static str> {
+    let rows = recipe.family == Family::Auto && recipe.resolution.steps_per_day() > 1;
+    if recipe.daily { Some(DAILY_NOTE) } else { rows.then_some(ROWS_NOTE) }
+}
+
 /// A backtest takes at most this share of the data.
 const BACKTEST_SHARE: i64 = 4;
 
@@ -287,7 +297,7 @@ fn fit(dataset: &Dataset, recipe: Recipe, now: Time, effort: Effort, progress: &
     let rows = training_rows(dataset, &recipe, &spec, data_end, &quality.masked)?;
     let model = learn::learn_within(&recipe, &rows, time_left)?;
     drop(rows);
-    notes.extend(recipe.daily.then(|| DAILY_NOTE.to_owned()));
+    notes.extend(lattice_note(&recipe).map(str::to_owned));
     notes.extend(model.notes().iter().cloned());
     notes.extend(masked_notes(&quality.masked));
     let artifact = artifact::encode(&Artifact { recipe, spec, model })

@@ -5,14 +5,15 @@
 mod common;
 
 use common::{DAY, HOUR, at, fresh, hourly, name, open, quiet, series, write};
-use forewatt_domain::{Covariate, Family, Observation, Series, Time};
+use forewatt_domain::{Covariate, Family, Observation, QuantileLevels, Series, Time};
+use forewatt_service::backtest::BacktestRequest;
 use forewatt_service::explain::{ExplainRequest, FEATURES_DEFAULT, Since};
 use forewatt_service::forecast::ForecastRequest;
 use forewatt_service::observations::NewObservation;
 use forewatt_service::reconcile::{Method, ReconcileRequest};
 use forewatt_service::train::TrainRequest;
 use forewatt_service::whatif::{Change, Override, WhatIfRequest};
-use forewatt_service::{ErrorKind, ForecastQuery, Service};
+use forewatt_service::{ErrorKind, ForecastQuery, Refit, Service};
 use jiff::SignedDuration;
 
 /// The last midnight, and the stopped clock at eleven.
@@ -222,6 +223,26 @@ async fn auto_learns_days_where_it_can_and_hours_where_it_cannot() {
     let short = TrainRequest { series: name("short"), covariates: Some(vec![]), ..training(Family::Auto) };
     let report = service.train(&short, quiet()).await.unwrap();
     assert!(!report.version.recipe.daily && report.version.recipe.origin_every_steps % 24 != 0);
+    assert!(
+        report.version.notes.iter().any(|note| note.contains("`ensemble`")),
+        "{:?}",
+        report.version.notes
+    );
+    let scored = BacktestRequest {
+        family: Family::Auto,
+        covariates: vec![],
+        from: at(GATE - 4 * DAY),
+        to: at(GATE),
+        every: SignedDuration::from_hours(24),
+        horizon: SignedDuration::from_hours(24),
+        refit: Refit::Never,
+        levels: QuantileLevels::deciles(),
+        training_days: None,
+        seed: 1,
+        budget: Some(SignedDuration::from_micros(1)),
+    };
+    let outcome = service.backtest(&name("load"), &scored, quiet()).await.unwrap();
+    assert!(outcome.notes.iter().any(|note| note.starts_with("not tried")), "{:?}", outcome.notes);
     for (request, kind, told) in [
         (
             TrainRequest { model: Some(Family::Lear), ..short.clone() },

@@ -309,7 +309,7 @@ fn a_model_of_whole_days_is_explained_by_days_that_change_sides_as_one() {
     let model = learn(&recipe(Family::Lear), &early).unwrap();
     assert!(model.answers_whole_days());
     let told = 10..20;
-    let background = Background::usual(&last, before.clone()).only(told.clone());
+    let background = Background::usual(&last, before).only(told.clone());
     let explanation = explain(&model, &last, &background, EVALUATIONS).unwrap();
     let mean = model.predict(&last).unwrap().mean;
     let leads: Vec<usize> = explanation.rows.iter().map(|row| row.key.lead as usize).collect();
