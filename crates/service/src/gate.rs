@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn horizons_go_up_to_whole_days_with_room_for_the_day_of_the_gate() {
         for (minutes, steps, horizon) in
-            [(60, 24, 24), (60, 25, 48), (60, 376, 376), (30, 1, 48), (15, 200, 288)]
+            [(60, 24, 24), (60, 25, 48), (60, 360, 360), (30, 1, 48), (15, 200, 288)]
         {
             let found = asked(Family::Lear, minutes, steps, 100).unwrap().unwrap();
             let steps = found.horizon.steps();
@@ -142,7 +142,7 @@ mod tests {
             "every start is a gate"
         );
         for (minutes, steps, told) in
-            [(60, 377, "15 days"), (15, 289, "3 days"), (5, 12, "cannot be learned")]
+            [(60, 361, "15 days"), (15, 289, "3 days"), (5, 12, "cannot be learned")]
         {
             let refused = asked(Family::Gp, minutes, steps, 100).unwrap_err();
             assert_eq!(refused.kind, ErrorKind::InvalidInput);

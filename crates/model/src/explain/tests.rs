@@ -1,5 +1,6 @@
 //! What explanations promise: they add up, are exact where they say so, and name the right cause.
 
+use forewatt_domain::time::MICROS_PER_HOUR;
 use forewatt_domain::{Family, Horizon, QuantileLevels, Recipe, Resolution};
 
 use super::member::{Shares, Task, of_model};
@@ -41,6 +42,15 @@ fn data(shape: Shape, days: usize) -> (TrainingSet, FeatureMatrix, FeatureMatrix
     (early, last, before)
 }
 
+/// The same rows, but the first forecast start lies at another time of the day: an ensemble learns rows from them.
+fn uneven(mut data: TrainingSet) -> TrainingSet {
+    let first = data.features.keys[0].origin;
+    for key in data.features.keys.iter_mut().filter(|key| key.origin == first) {
+        key.origin = key.origin.plus_micros(-5 * MICROS_PER_HOUR);
+    }
+    data
+}
+
 /// The greatest distance of reference + contributions + bound from the mean.
 fn gap(explanation: &Explanation) -> f64 {
     let of_row = |row: &RowExplanation| {
@@ -53,6 +63,7 @@ fn gap(explanation: &Explanation) -> f64 {
 #[test]
 fn contributions_add_up_for_every_family() {
     let (early, last, before) = data(Shape { days: 120, ..Shape::default() }, 14);
+    let early = uneven(early);
     let background = Background::usual(&last, before);
     for family in
         [Family::SeasonalNaive, Family::SeasonalEmpirical, Family::Linear, Family::Gbdt, Family::Ensemble]
@@ -241,6 +252,7 @@ fn groups_of_a_linear_model_are_the_sums_of_its_features() {
 #[test]
 fn a_cause_is_named_and_what_did_not_change_is_not() {
     let (early, last, _) = data(Shape { days: 200, ..Shape::default() }, 1);
+    let early = uneven(early);
     let column = last.column("cov:temperature").unwrap();
     let mut colder = last.clone();
     let width = colder.columns();
