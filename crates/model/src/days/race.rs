@@ -34,7 +34,8 @@ impl Race<'_> {
     /// cannot be far behind a naive forecast. Says what came out.
     ///
     /// With `time_left` the learners are tried one by one, the cheapest first, as long as it says yes; it is asked
-    /// before each but the values of the past. Who was not tried is left out.
+    /// before the first and after each but the values of the past. Who was at work when it says no, and who was not
+    /// tried, is left out.
     pub fn select(&self, team: &mut Vec<Learner>, time_left: Option<&TimeLeft<'_>>) -> Vec<String> {
         let race = RACE_DAYS.min(self.days / 4);
         if self.family != Family::Auto || race < 7 || team.len() < 3 {
@@ -44,14 +45,7 @@ impl Race<'_> {
         let mut notes = Vec::new();
         let forecasts = match time_left {
             None => self.run(&mut team.clone(), begin),
-            Some(time_left) => {
-                let mut forecasts = Vec::new();
-                for learner in in_turn(team, time_left, &mut notes) {
-                    forecasts.extend(self.run(&mut [learner.clone()], begin));
-                    team.push(learner);
-                }
-                forecasts
-            }
+            Some(time_left) => self.in_turn(team, begin, time_left, &mut notes),
         };
         let errors: Vec<f64> = forecasts.iter().map(|said| error(said, self.frame, begin)).collect();
         let best = errors.iter().copied().filter(|e| e.is_finite()).fold(f64::INFINITY, f64::min);
@@ -68,6 +62,39 @@ impl Race<'_> {
         notes
     }
 
+    /// Tries one after the other, the cheapest first, and leaves in the team who was done in time.
+    fn in_turn(
+        &self,
+        team: &mut Vec<Learner>,
+        begin: usize,
+        time_left: &TimeLeft<'_>,
+        notes: &mut Vec<String>,
+    ) -> Forecasts {
+        let mut waiting = std::mem::take(team);
+        waiting.sort_by_key(Learner::cost);
+        let (mut forecasts, mut untried, mut goes_on) = (Forecasts::new(), Vec::new(), time_left());
+        for learner in waiting {
+            let free = matches!(learner, Learner::Naive(_));
+            if !free && !goes_on {
+                untried.push(learner.name());
+                continue;
+            }
+            let said = self.run(&mut [learner.clone()], begin);
+            goes_on = goes_on && (free || time_left());
+            if free || goes_on {
+                forecasts.extend(said);
+                team.push(learner);
+            } else {
+                // What follows the race takes several times as long as the race.
+                notes.push(format!("left out, the time was up before it had raced: {}", learner.name()));
+            }
+        }
+        if !untried.is_empty() {
+            notes.push(format!("not tried, the time was up: {}", untried.join(", ")));
+        }
+        forecasts
+    }
+
     /// What everyone would have said on the days of the race.
     fn run(&self, racers: &mut [Learner], begin: usize) -> Forecasts {
         let known = |day: usize| day.saturating_sub(self.lag.max(1));
@@ -75,26 +102,6 @@ impl Race<'_> {
         let course = Course { days: begin..self.days, known: &known, learns: &learns, progress: &|| true };
         roll(racers, self.frame, &course).unwrap_or_default()
     }
-}
-
-/// Takes the learners out of the team, the cheapest first, as long as there is time; notes who is left.
-fn in_turn<'a>(
-    team: &mut Vec<Learner>,
-    time_left: &'a TimeLeft<'a>,
-    notes: &'a mut Vec<String>,
-) -> impl Iterator<Item = Learner> + use<'a> {
-    let mut waiting = std::mem::take(team);
-    waiting.sort_by_key(Learner::cost);
-    let mut waiting = waiting.into_iter().peekable();
-    std::iter::from_fn(move || {
-        let free = matches!(waiting.peek()?, Learner::Naive(_));
-        if free || time_left() {
-            return waiting.next();
-        }
-        let names: Vec<String> = waiting.by_ref().map(|learner| learner.name()).collect();
-        notes.push(format!("not tried, the time was up: {}", names.join(", ")));
-        None
-    })
 }
 
 /// The mean absolute error of a learner's best expert; infinite when it answered nothing.
@@ -146,11 +153,13 @@ mod tests {
         for yes in [0, 2] {
             let asked = AtomicUsize::new(0);
             let (team, notes) = race(&frame, Some(&|| asked.fetch_add(1, Ordering::Relaxed) < yes));
-            assert_eq!(asked.load(Ordering::Relaxed), yes + 1, "asked before each and never again");
+            assert_eq!(asked.load(Ordering::Relaxed), yes + 1, "asked once more than it said yes");
             assert!(team.len() <= yes + 1 && team[0] == "values of the past", "{team:?}");
             assert_eq!(notes.len(), yes + 2, "one a learner tried, one for the rest: {notes:?}");
             let untried = notes.last().unwrap();
             assert!(untried.starts_with("not tried") && untried.contains("Gaussian"), "{untried}");
+            let late = notes.iter().any(|note| note.ends_with("before it had raced: lear of 84 days"));
+            assert_eq!(late, yes == 2, "{notes:?}");
         }
         let (unhurried, notes) = race(&frame, Some(&|| true));
         let sorted = |mut names: Vec<String>| {
