@@ -7,8 +7,13 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::{Deserialize, Serialize};
 
-use crate::Time;
-use crate::time::{MICROS_PER_SECOND, TimeError};
+use crate::time::{MICROS_PER_DAY, MICROS_PER_SECOND, TimeError};
+use crate::{Resolution, Time};
+
+/// Whose offset gates of steps longer than an hour keep: 2000-01-01T00:00:00Z.
+const FIXED_SECONDS: i64 = 946_684_800;
+/// Days further than this from any instant lie outside of time.
+const DAYS_MAX: i64 = 1_000_000;
 
 /// An IANA time zone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,6 +112,39 @@ impl Zone {
     pub fn day_micros(&self, date: Date) -> i64 {
         let tomorrow = date.saturating_add(jiff::Span::new().days(1));
         self.start_of_day(tomorrow).micros_since(self.start_of_day(date))
+    }
+
+    /// The instant at which the clocks show what they show at `time`, so many days later (or earlier, below zero):
+    /// 23 or 25 hours a day where they change. A reading that was skipped gives the moment after, a repeated one the
+    /// earlier.
+    #[must_use]
+    pub fn plus_days(&self, time: Time, days: i64) -> Time {
+        if days == 0 {
+            return time; // also where the clocks showed the same twice
+        }
+        let civil = self.civil(time);
+        let days = jiff::Span::new().days(days.clamp(-DAYS_MAX, DAYS_MAX));
+        let midnight = civil.date.saturating_add(days).at(0, 0, 0, 0);
+        let reading = midnight.saturating_add(jiff::Span::new().seconds(i64::from(civil.second_of_day)));
+        match self.read(reading) {
+            Reading::Once(found) | Reading::Never(found) | Reading::Twice(found, _) => found,
+        }
+    }
+
+    /// The last daily gate at or before `time`: the first instant of its local date that lies on the grid of `step`
+    /// through `anchor`, on which `time` lies too.
+    ///
+    /// Steps longer than an hour cannot follow the clocks' hour: their gates are those of the zone's winter clock, or
+    /// its summer clock where January is summer, all year.
+    #[must_use]
+    pub fn gate(&self, time: Time, step: Resolution, anchor: Time) -> Time {
+        let midnight = if step > Resolution::HOUR {
+            let offset = self.offset_micros(Time::from_seconds(FIXED_SECONDS));
+            time.plus_micros(-(time.micros() + offset).rem_euclid(MICROS_PER_DAY))
+        } else {
+            self.start_of_day(self.civil(time).date)
+        };
+        step.ceil(midnight, anchor)
     }
 }
 
@@ -244,6 +282,54 @@ mod tests {
         }
         assert_eq!(serde_json::to_string(&zone("Asia/Kolkata")).unwrap(), "\"Asia/Kolkata\"");
         assert!(serde_json::from_str::<Zone>("\"Mars/Olympus\"").is_err());
+    }
+
+    #[test]
+    fn gates_stand_at_local_midnight_all_year() {
+        let at = |text: &str| text.parse::<Time>().unwrap();
+        let half_past = at("2026-01-01T00:30:00Z");
+        for (name, time, anchor, gate) in [
+            (
+                "Europe/Madrid",
+                "2026-03-29T21:00:00Z",
+                half_past.plus_micros(-MICROS_PER_HOUR / 2),
+                "2026-03-28T23:00:00Z",
+            ),
+            (
+                "Europe/Madrid",
+                "2026-03-29T22:00:00Z",
+                half_past.plus_micros(-MICROS_PER_HOUR / 2),
+                "2026-03-29T22:00:00Z",
+            ),
+            (
+                "Europe/Madrid",
+                "2026-10-25T22:00:00Z",
+                half_past.plus_micros(-MICROS_PER_HOUR / 2),
+                "2026-10-24T22:00:00Z",
+            ),
+            ("Asia/Kolkata", "2026-05-01T18:30:00Z", half_past, "2026-05-01T18:30:00Z"),
+            ("Asia/Kolkata", "2026-05-01T18:00:00Z", at("2026-01-01T00:00:00Z"), "2026-04-30T19:00:00Z"),
+            ("UTC", "2026-05-01T00:00:00Z", at("2026-01-01T00:00:00Z"), "2026-05-01T00:00:00Z"),
+        ] {
+            assert_eq!(zone(name).gate(at(time), Resolution::HOUR, anchor), at(gate), "{name} {time}");
+        }
+        let coarse = Resolution::from_seconds(6 * 3600).unwrap();
+        let summer =
+            zone("Europe/Madrid").gate(at("2026-07-01T17:00:00Z"), coarse, at("2026-01-01T23:00:00Z"));
+        assert_eq!(summer, at("2026-06-30T23:00:00Z"), "a step of six hours keeps the winter's midnight");
+    }
+
+    #[test]
+    fn days_are_counted_by_the_clocks() {
+        let (madrid, at) = (zone("Europe/Madrid"), |text: &str| text.parse::<Time>().unwrap());
+        let winter = at("2026-03-28T11:00:00Z");
+        assert_eq!(madrid.plus_days(winter, 1), at("2026-03-29T10:00:00Z"));
+        assert_eq!(madrid.plus_days(winter, 365), at("2027-03-28T10:00:00Z"));
+        assert_eq!(madrid.plus_days(at("2026-03-29T10:00:00Z"), -1), winter);
+        assert_eq!(madrid.plus_days(at("2026-03-28T01:30:00Z"), 1), at("2026-03-29T01:30:00Z"), "skipped");
+        let (first, second) = (at("2026-10-25T00:30:00Z"), at("2026-10-25T01:30:00Z"));
+        assert_eq!(madrid.plus_days(at("2026-10-24T00:30:00Z"), 1), first, "shown twice");
+        assert_eq!(madrid.plus_days(second, 0), second);
     }
 
     proptest! {

@@ -115,13 +115,17 @@ pub struct Recipe {
     pub covariates: Vec<Covariate>,
     /// The step of the forecast: the target's resolution.
     pub resolution: Resolution,
-    /// How many steps ahead.
+    /// How many steps ahead a forecast may be asked for.
     pub horizon: Horizon,
     /// The quantile levels the model learns.
     pub levels: QuantileLevels,
     /// How far apart the training's forecast starts lie, in steps. One that shares no factor with the steps
     /// of a day teaches every hour of the day as a start.
     pub origin_every_steps: u32,
+    /// Forecasts are made once a day, at the gate: local midnight (`Zone::gate`), with what was known then. Whoever
+    /// asks later in the day is answered from that day's gate, so the model learns a day more than [`Recipe::horizon`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub daily: bool,
     /// Learn from at most this many days before the cutoff; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training_days: Option<u32>,
@@ -139,6 +143,15 @@ impl Recipe {
         // A recipe holds only text, numbers and lists, so it always serialises; an empty id would still be stable.
         let json = serde_json::to_vec(self).unwrap_or_default();
         hex(&Sha256::digest(json))[..16].to_owned()
+    }
+
+    /// How many steps from its start the model foretells: a day more than the horizon when forecasts are made at a
+    /// daily gate. A day that would not fit into [`Horizon::MAX_STEPS`] is left out.
+    #[must_use]
+    pub fn reach(&self) -> Horizon {
+        let day = if self.daily { self.resolution.steps_per_day() } else { 0 };
+        let steps = u32::try_from(self.horizon.steps() + day).unwrap_or(u32::MAX);
+        Horizon::from_steps(steps, self.resolution).unwrap_or(self.horizon)
     }
 }
 
@@ -165,6 +178,7 @@ mod tests {
             horizon: Horizon::from_steps(24, Resolution::HOUR).unwrap(),
             levels: QuantileLevels::deciles(),
             origin_every_steps: 24,
+            daily: false,
             training_days: None,
             non_negative: false,
             seed: 1,
@@ -173,6 +187,20 @@ mod tests {
         assert_ne!(recipe.id(), Recipe { seed: 2, ..recipe.clone() }.id());
         let json = serde_json::to_string(&recipe).unwrap();
         assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);
+    }
+
+    #[test]
+    fn a_daily_gate_reaches_a_day_further_and_changes_no_older_id() {
+        let json = r#"{"target":"load","family":"lear","covariates":[],"resolution":"PT1H","horizon":{"steps":48},
+            "levels":[0.5],"origin_every_steps":24,"non_negative":false,"seed":1}"#;
+        let old: Recipe = serde_json::from_str(json).unwrap();
+        assert!(!old.daily && old.reach() == old.horizon);
+        let compact: String = json.split_whitespace().collect();
+        assert_eq!(serde_json::to_string(&old).unwrap(), compact, "the text that is hashed stays as it was");
+        let daily = Recipe { daily: true, ..old.clone() };
+        assert_eq!((daily.reach().steps(), daily.horizon.steps()), (72, 48));
+        assert_ne!(daily.id(), old.id());
+        assert_eq!(serde_json::from_str::<Recipe>(&serde_json::to_string(&daily).unwrap()).unwrap(), daily);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use forewatt_domain::{Family, QuantileLevels, Recipe};
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::{Calibration, Coverage, Held};
-use crate::days::{self, DayModel};
+use crate::days::{self, DayModel, TimeLeft};
 use crate::ensemble::{self, Ensemble, EnsembleModel, Weights};
 use crate::groups::split_late;
 use crate::matrix::{FeatureMatrix, TrainingSet};
@@ -59,6 +59,19 @@ pub struct FittedModel {
 /// [`ModelError::TooFewRows`] when the family cannot learn from so few rows, [`ModelError::Numeric`] when matrix and
 /// target do not fit together.
 pub fn learn(recipe: &Recipe, data: &TrainingSet) -> Result<FittedModel, ModelError> {
+    learn_within(recipe, data, None)
+}
+
+/// [`learn`] with a bound on the race of [`Family::Auto`]: it tries no further learner once `time_left` says no, and
+/// the notes tell which. Whose answer depends on time gives other models at other times.
+///
+/// # Errors
+/// As [`learn`].
+pub fn learn_within(
+    recipe: &Recipe,
+    data: &TrainingSet,
+    time_left: Option<&TimeLeft<'_>>,
+) -> Result<FittedModel, ModelError> {
     let mut notes = Vec::new();
     let cleaned = clean(data, &mut notes)?;
     let data = cleaned.as_ref().unwrap_or(data);
@@ -66,7 +79,13 @@ pub fn learn(recipe: &Recipe, data: &TrainingSet) -> Result<FittedModel, ModelEr
     if recipe.family.needs_whole_days()
         || (recipe.family.prefers_whole_days() && days::model::teaches_days(&data.features))
     {
-        return learn_days(recipe, data, bounds, notes);
+        return learn_days(recipe, data, bounds, time_left, notes);
+    }
+    if recipe.daily {
+        notes.push(
+            "its days cannot be learned whole: a mixture of single hours learned from the same starts"
+                .to_owned(),
+        );
     }
     let days = bounds.days(data);
     let data = days.as_ref().unwrap_or(data);
@@ -110,9 +129,10 @@ fn learn_days(
     recipe: &Recipe,
     data: &TrainingSet,
     bounds: Bounds,
+    time_left: Option<&TimeLeft<'_>>,
     mut notes: Vec<String>,
 ) -> Result<FittedModel, ModelError> {
-    let model = DayModel::fit(recipe, data.clone(), &mut notes)?;
+    let model = DayModel::fit(recipe, data.clone(), time_left, &mut notes)?;
     Ok(FittedModel {
         family: recipe.family,
         levels: recipe.levels.clone(),
@@ -260,6 +280,12 @@ impl FittedModel {
     #[must_use]
     pub fn floor(&self) -> Option<f32> {
         self.bounds.floor()
+    }
+
+    /// Whether it answers whole days at once: all rows of a forecast start belong together then.
+    #[must_use]
+    pub fn answers_whole_days(&self) -> bool {
+        matches!(self.model, Model::Days(_))
     }
 
     /// The fitted model without calibration.

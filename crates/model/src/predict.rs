@@ -43,6 +43,25 @@ pub enum ModelError {
         /// Rows it needs.
         needed: usize,
     },
+    /// Too few days, for a family that learns whole ones.
+    #[error(
+        "{days} days of forecast starts are too few for {family}, which learns whole days: at least {needed} are needed; \
+         import more history, or choose seasonal-naive, linear or ensemble"
+    )]
+    TooFewDays {
+        /// The family asked to learn.
+        family: &'static str,
+        /// Days there were.
+        days: usize,
+        /// Days it needs.
+        needed: usize,
+    },
+    /// What was asked for is nothing for the family: says why, and what to choose.
+    #[error("{what}")]
+    Unsuited {
+        /// Why.
+        what: String,
+    },
     /// The matrix lacks a column the model was trained with.
     #[error("the feature `{name}` the model was trained with is missing")]
     MissingFeature {

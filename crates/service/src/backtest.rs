@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use forewatt_domain::time::MICROS_PER_DAY;
+use forewatt_domain::time::{MICROS_PER_DAY, duration_micros};
 use forewatt_domain::{Covariate, Family, Horizon, Observation, QuantileLevels, Recipe, SeriesName, Time};
 use forewatt_model::backtest::{self, Outcome, Plan, Refit};
 use forewatt_model::dataset::Dataset;
+use forewatt_model::days::TimeLeft;
 use forewatt_model::features::FeatureSpec;
 use jiff::SignedDuration;
 
 use crate::dataset::{View, check_covariates};
 use crate::error::{Error, ErrorKind, Result};
 use crate::jobs::Progress;
-use crate::{Service, blocking, quality};
+use crate::{Service, blocking, budget, quality};
 
 /// What to score, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +27,7 @@ pub struct BacktestRequest {
     pub from: Time,
     /// No forecast starts at or after this.
     pub to: Time,
-    /// Distance between forecast starts.
+    /// Distance between forecast starts; whole days keep the time on the series' clocks.
     pub every: SignedDuration,
     /// How far each forecast goes.
     pub horizon: SignedDuration,
@@ -38,6 +39,8 @@ pub struct BacktestRequest {
     pub training_days: Option<u32>,
     /// The seed of everything random.
     pub seed: u64,
+    /// About how long it may take; only for [`Family::Auto`], whose race of learners stops early.
+    pub budget: Option<SignedDuration>,
 }
 
 /// Masks are computed from the data known at the start of such a span, so that daily refits share them.
@@ -80,7 +83,9 @@ impl Service {
 /// As [`Service::backtest`].
 pub fn run(dataset: &Dataset, request: &BacktestRequest, progress: &Progress) -> Result<Outcome> {
     let horizon = Horizon::from_duration(request.horizon, dataset.step())?;
-    let every = forewatt_domain::time::duration_micros(request.every);
+    let every = duration_micros(request.every);
+    budget::check(request.family, request.budget)?;
+    let left = request.budget.map(|whole| budget::of_backtest(whole, request));
     let recipe = Recipe {
         target: dataset.series.name.clone(),
         family: request.family,
@@ -89,6 +94,7 @@ pub fn run(dataset: &Dataset, request: &BacktestRequest, progress: &Progress) ->
         horizon,
         levels: request.levels.clone(),
         origin_every_steps: u32::try_from(every / dataset.step().micros()).unwrap_or(1).max(1),
+        daily: false,
         training_days: request.training_days,
         non_negative: dataset.series.kind.is_non_negative(),
         seed: request.seed,
@@ -107,7 +113,9 @@ pub fn run(dataset: &Dataset, request: &BacktestRequest, progress: &Progress) ->
         progress(done as f64 / total.max(1) as f64, "backtest");
         true
     };
-    Ok(backtest::run(dataset, &spec, &recipe, &plan, &|cutoff| masks.at(cutoff), &report)?)
+    let mask_at = |cutoff| masks.at(cutoff);
+    let time_left = left.as_ref().map(|left| left as &TimeLeft<'_>);
+    Ok(backtest::run_within(dataset, &spec, &recipe, &plan, &mask_at, &report, time_left)?)
 }
 
 /// Stretches of time, end excluded.

@@ -117,7 +117,8 @@ impl From<forewatt_model::predict::ModelError> for Error {
     fn from(error: forewatt_model::predict::ModelError) -> Self {
         use forewatt_model::predict::ModelError;
         let kind = match error {
-            ModelError::TooFewRows { .. } => ErrorKind::InsufficientData,
+            ModelError::TooFewRows { .. } | ModelError::TooFewDays { .. } => ErrorKind::InsufficientData,
+            ModelError::Unsuited { .. } => ErrorKind::InvalidInput,
             ModelError::MissingFeature { .. } | ModelError::Numeric { .. } => ErrorKind::Internal,
         };
         Self::new(kind, error.to_string())

@@ -69,6 +69,8 @@ pub(crate) struct Plan {
     threshold: Option<f64>,
     /// Why the start is not where it should be.
     moved: Option<String>,
+    /// From where the model foretells: the start, or the last daily gate at or before it.
+    origin: Time,
     key: AnswerKey,
 }
 
@@ -76,6 +78,30 @@ impl Plan {
     /// The start of the first period.
     pub fn start(&self) -> Time {
         self.key.base.forecast_start
+    }
+
+    /// From where the model foretells, and as of which its inputs are known: the start, or for a daily recipe the last
+    /// gate at or before it.
+    pub fn origin(&self) -> Time {
+        self.origin
+    }
+
+    /// The instant of knowledge of the inputs: never after the gate.
+    fn known_at(&self) -> Time {
+        if self.model.version.recipe.daily { self.as_of.min(self.origin) } else { self.as_of }
+    }
+
+    /// The steps from the origin that the start leaves behind.
+    fn past_steps(&self) -> usize {
+        let past = self.start().micros_since(self.origin) / self.model.version.recipe.resolution.micros();
+        usize::try_from(past).unwrap_or(0)
+    }
+
+    /// The rows from the origin that were asked for.
+    pub fn rows(&self) -> std::ops::Range<usize> {
+        let past = self.past_steps();
+        let reach = self.model.version.recipe.reach().steps();
+        past.min(reach)..(past + self.steps()).min(reach)
     }
 
     /// How many steps were asked for.
@@ -87,12 +113,12 @@ impl Plan {
     /// whole local day it belongs to.
     pub fn inputs_end(&self) -> Time {
         let recipe = &self.model.version.recipe;
-        self.start().plus_micros(recipe.horizon.steps() as i64 * recipe.resolution.micros() + MICROS_PER_DAY)
+        self.origin.plus_micros(recipe.reach().steps() as i64 * recipe.resolution.micros() + MICROS_PER_DAY)
     }
 
-    /// How far before the start the inputs reach, in microseconds.
+    /// How far before the origin the inputs reach, in microseconds.
     pub fn inputs_micros(&self) -> i64 {
-        let horizon = self.model.version.recipe.horizon;
+        let horizon = self.model.version.recipe.reach();
         let history = duration_micros(features::history_needed(&self.model.artifact.spec, horizon));
         history.max(QUALITY_DAYS * MICROS_PER_DAY)
     }
@@ -124,13 +150,13 @@ impl Service {
         answer.map_err(|error: Arc<Error>| (*error).clone())
     }
 
-    /// The whole trained horizon at the trained levels, computed once per key and kept as issued.
+    /// The whole horizon from the start at the trained levels, computed once per key and kept as issued.
     async fn base_forecast(&self, plan: &Plan) -> Result<Arc<Forecast>> {
         let compute = async {
             let started = Instant::now();
             let dataset = self.load_inputs(plan).await?;
-            let (model, start) = (Arc::clone(&plan.model), plan.key.base.forecast_start);
-            let predicted = crate::blocking(move || predict(&dataset, &model, start)).await??;
+            let (model, origin) = (Arc::clone(&plan.model), plan.origin());
+            let predicted = crate::blocking(move || predict(&dataset, &model, origin)).await??;
             let forecast = Arc::new(self.issue(plan, predicted)?);
             if plan.key.base.as_of.is_none() {
                 self.issued.keep(Arc::clone(&forecast)).await;
@@ -165,6 +191,12 @@ impl Service {
         let level_bits = levels.as_slice().iter().map(|l| l.to_bits()).collect();
         let threshold_bits = request.threshold.map(f64::to_bits);
         let key = AnswerKey { base, steps: horizon.steps(), levels: level_bits, threshold: threshold_bits };
+        let recipe = &model.version.recipe;
+        let origin = if recipe.daily {
+            info.series.time_zone.gate(forecast_start, recipe.resolution, info.anchor())
+        } else {
+            forecast_start
+        };
         Ok(Plan {
             info: Arc::clone(info),
             model: Arc::clone(model),
@@ -172,6 +204,7 @@ impl Service {
             levels,
             threshold: request.threshold,
             moved,
+            origin,
             key,
         })
     }
@@ -267,9 +300,9 @@ impl Service {
     }
 
     pub(crate) async fn load_inputs(&self, plan: &Plan) -> Result<Dataset> {
-        let start = plan.start();
-        let range = (start.plus_micros(-plan.inputs_micros()), plan.inputs_end());
-        let view = View::Known { as_of: plan.as_of, forecast_start: start };
+        let origin = plan.origin();
+        let range = (origin.plus_micros(-plan.inputs_micros()), plan.inputs_end());
+        let view = View::Known { as_of: plan.known_at(), forecast_start: origin };
         self.load_dataset(&plan.info.series, &plan.model.version.recipe.covariates, range, view).await
     }
 
@@ -278,12 +311,21 @@ impl Service {
         let recipe = &plan.model.version.recipe;
         let start = plan.key.base.forecast_start;
         let step = recipe.resolution.micros();
-        let points = (0..recipe.horizon.steps()).map(|i| ForecastPoint {
-            valid_time: start.plus_micros(i as i64 * step),
+        // Of what was foretold from the gate, what is past already is not the answer.
+        let first = plan.past_steps();
+        let end = (first + recipe.horizon.steps()).min(predicted.values.mean.len());
+        let points = (first..end).map(|i| ForecastPoint {
+            valid_time: plan.origin().plus_micros(i as i64 * step),
             mean: answer::shortest(predicted.values.mean[i]),
             quantiles: predicted.values.row(i).iter().map(|&q| answer::shortest(q)).collect(),
         });
         let mut reasons: Vec<String> = plan.moved.iter().cloned().chain(predicted.reasons).collect();
+        let missing = (first + recipe.horizon.steps()).saturating_sub(end);
+        if missing > 0 {
+            reasons.push(format!(
+                "the last {missing} steps of the horizon are missing: this local day has more than 24 hours"
+            ));
+        }
         if plan.model.version.as_of > plan.as_of {
             let learned = plan.model.version.as_of;
             reasons.push(format!(
@@ -325,10 +367,10 @@ pub(crate) struct Predicted {
     reasons: Vec<String>,
 }
 
-/// Features, prediction, calibration for one start: the same `features::build` as in training.
+/// Features, prediction, calibration from one origin ([`Plan::origin`]): the same `features::build` as in training.
 pub(crate) fn predict(dataset: &Dataset, model: &LoadedModel, start: Time) -> Result<Predicted> {
     let recipe = &model.version.recipe;
-    let matrix = features::build(dataset, &model.artifact.spec, &[start], recipe.horizon);
+    let matrix = features::build(dataset, &model.artifact.spec, &[start], recipe.reach());
     let values = model.artifact.model.predict(&matrix)?;
     let step = recipe.resolution.micros();
     let week = QUALITY_DAYS * MICROS_PER_DAY / step;
@@ -343,7 +385,7 @@ pub(crate) fn predict(dataset: &Dataset, model: &LoadedModel, start: Time) -> Re
     let completeness = (1..=week).filter(known).count() as f64 / week as f64;
     let ahead = |i: usize| start.plus_micros(i as i64 * step);
     let blind = dataset.covariates.iter().filter(|c| {
-        c.known_ahead && (0..recipe.horizon.steps()).all(|i| c.column.value_at(ahead(i), start).is_nan())
+        c.known_ahead && (0..recipe.reach().steps()).all(|i| c.column.value_at(ahead(i), start).is_nan())
     });
     let reasons = blind.map(|c| format!("no values of `{}` are known ahead", c.series.name)).collect();
     Ok(Predicted { values, completeness, watermark, reasons })

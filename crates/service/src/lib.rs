@@ -3,6 +3,7 @@
 mod answer;
 pub mod backtest;
 pub mod batch;
+mod budget;
 pub mod cache;
 pub mod compare;
 pub mod config;
@@ -11,6 +12,7 @@ pub mod error;
 pub mod explain;
 pub mod file_dataset;
 pub mod forecast;
+mod gate;
 pub mod ingest;
 pub mod issued;
 pub mod jobs;

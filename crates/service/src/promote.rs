@@ -109,6 +109,7 @@ impl Service {
             levels: candidate.recipe.levels.clone(),
             training_days: recipe.training_days,
             seed: recipe.seed,
+            budget: None,
         };
         let quiet: crate::jobs::Progress = std::sync::Arc::new(|_, _| ());
         let outcome = blocking(move || backtest::run(&dataset, &request, &quiet)).await??;

@@ -8,10 +8,12 @@ use forewatt_domain::{
     Time,
 };
 use forewatt_model::artifact::{self, Artifact};
-use forewatt_model::backtest::Refit;
+use forewatt_model::backtest::{Refit, VALUES_MAX};
 use forewatt_model::dataset::Dataset;
+use forewatt_model::days::TimeLeft;
 use forewatt_model::features::{self, FeatureSpec};
-use forewatt_model::learn::{self, FittedModel};
+use forewatt_model::learn;
+use forewatt_model::matrix::TrainingSet;
 use forewatt_store::{NewVersion, ObservationRange, ObservationStore, VersionStore};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -19,8 +21,9 @@ use serde::{Deserialize, Serialize};
 use crate::backtest::{self, BacktestRequest, known_values};
 use crate::dataset::check_covariates;
 use crate::error::{Error, ErrorKind, Result};
+use crate::gate::{self, WholeDays};
 use crate::jobs::Progress;
-use crate::{SeriesInfo, Service, blocking, quality};
+use crate::{SeriesInfo, Service, blocking, budget, quality};
 
 /// What to train; everything but the series has a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +52,10 @@ pub struct TrainRequest {
     /// The seed of everything random.
     #[serde(default)]
     pub seed: Option<u64>,
+    /// About how long it may take (`PT5M`, `5m`); only for `auto`, whose race of learners stops early. What was not
+    /// tried is in the version's notes, and the same recipe may give another model next time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<String>,
     /// Make it champion when it beats the present one (and when there is none). On unless told otherwise.
     #[serde(default = "yes")]
     pub promote: bool,
@@ -71,8 +78,13 @@ impl TrainRequest {
             training_days: None,
             backtest_days: None,
             seed: None,
+            budget: None,
             promote: true,
         }
+    }
+
+    fn budget(&self) -> Result<Option<SignedDuration>> {
+        Ok(self.budget.as_deref().map(parse_duration).transpose()?)
     }
 }
 
@@ -90,8 +102,29 @@ pub struct TrainReport {
 /// The simplest models, scored beside every training so that its worth can be seen.
 pub const BASELINES: [Family; 2] = [Family::SeasonalNaive, Family::SeasonalEmpirical];
 
+/// What a version of a daily recipe says of itself.
+const DAILY_NOTE: &str = "forecasts are made at local midnight with what was known then, and answer until the next; \
+                          the scores are those of forecasts from midnight";
+
+/// What a version of `auto` says that could not learn whole days.
+const ROWS_NOTE: &str = "there are too few days to learn whole ones, or the horizon is too long for that: it learned \
+                         single steps, as `ensemble` does";
+
+/// What a version says of when its forecasts are made.
+fn lattice_note(recipe: &Recipe) -> Option<&'static str> {
+    let rows = recipe.family == Family::Auto && recipe.resolution.steps_per_day() > 1;
+    if recipe.daily { Some(DAILY_NOTE) } else { rows.then_some(ROWS_NOTE) }
+}
+
 /// A backtest takes at most this share of the data.
 const BACKTEST_SHARE: i64 = 4;
+
+/// How much is to be done.
+#[derive(Debug, Clone, Copy)]
+struct Effort {
+    backtest_days: i64,
+    budget: Option<SignedDuration>,
+}
 
 /// What one training computes before anything is stored.
 struct Trained {
@@ -114,10 +147,13 @@ impl Service {
         let recipe = self.recipe(request, &info).await?;
         let dataset = self.load_history(&request.series, &recipe.covariates).await?;
         let now = self.now();
-        let backtest_days = i64::from(request.backtest_days.unwrap_or(self.config.train.backtest_days));
+        let effort = Effort {
+            backtest_days: i64::from(request.backtest_days.unwrap_or(self.config.train.backtest_days)),
+            budget: request.budget()?,
+        };
         let trained = {
             let (recipe, progress) = (recipe.clone(), progress.clone());
-            blocking(move || fit(&dataset, recipe, now, backtest_days, &progress)).await??
+            blocking(move || fit(&dataset, recipe, now, effort, &progress)).await??
         };
         self.keep_quality(&request.series, info.state.revision, &trained.quality).await?;
         let artifact_sha256 = self.store.put_artifact(&trained.artifact).await?;
@@ -158,33 +194,32 @@ impl Service {
             self.series(&covariate.series).await?;
         }
         let levels = request.quantiles.clone().unwrap_or_else(QuantileLevels::deciles);
-        if !(levels.as_slice()[0] < 0.5 && levels.as_slice()[levels.len() - 1] > 0.5) {
-            return Err(Error::invalid(
-                "a model needs quantile levels on both sides of 0.5, such as 0.1,0.5,0.9: the others are read between them",
-            ));
-        }
-        if request.backtest_days == Some(0) || request.training_days == Some(0) {
-            return Err(Error::invalid(
-                "backtest_days and training_days must be at least 1; leave them out for the default",
-            ));
-        }
+        check_numbers(request, &levels)?;
         let family = match request.model {
             Some(family) => family,
             None => self.config.train.family.parse()?,
         };
+        budget::check(family, request.budget()?)?;
         let steps = info
             .state
             .last_valid_time
             .zip(info.state.first_valid_time)
             .map_or(0, |(last, first)| last.micros_since(first) / resolution.micros());
+        let lattice =
+            gate::whole_days(family, horizon, request.training_days, info)?.unwrap_or_else(|| WholeDays {
+                horizon,
+                every_steps: origin_every(steps, horizon, resolution, self.config.train.rows_max),
+                daily: false,
+            });
         Ok(Recipe {
             target: request.series.clone(),
             family,
             covariates,
             resolution,
-            horizon,
+            horizon: lattice.horizon,
             levels,
-            origin_every_steps: origin_every(steps, horizon, resolution, self.config.train.rows_max),
+            origin_every_steps: lattice.every_steps,
+            daily: lattice.daily,
             training_days: request.training_days,
             non_negative: info.series.kind.is_non_negative(),
             seed: request.seed.unwrap_or(self.config.train.seed),
@@ -216,6 +251,21 @@ impl Service {
     }
 }
 
+/// Refuses levels and numbers of days that nothing can be learned with.
+fn check_numbers(request: &TrainRequest, levels: &QuantileLevels) -> Result<()> {
+    if !(levels.as_slice()[0] < 0.5 && levels.as_slice()[levels.len() - 1] > 0.5) {
+        return Err(Error::invalid(
+            "a model needs quantile levels on both sides of 0.5, such as 0.1,0.5,0.9: the others are read between them",
+        ));
+    }
+    if request.backtest_days == Some(0) || request.training_days == Some(0) {
+        return Err(Error::invalid(
+            "backtest_days and training_days must be at least 1; leave them out for the default",
+        ));
+    }
+    Ok(())
+}
+
 /// The distance between training origins that keeps about `rows_max` rows and shares no factor with the steps of
 /// a day, so that every time of the day is seen as a start.
 fn origin_every(steps: i64, horizon: Horizon, resolution: Resolution, rows_max: usize) -> u32 {
@@ -230,7 +280,7 @@ fn gcd(a: u32, b: u32) -> u32 {
 }
 
 /// Backtest, final fit and encoding: pure computation.
-fn fit(dataset: &Dataset, recipe: Recipe, now: Time, days: i64, progress: &Progress) -> Result<Trained> {
+fn fit(dataset: &Dataset, recipe: Recipe, now: Time, effort: Effort, progress: &Progress) -> Result<Trained> {
     let known = known_values(dataset, now);
     let (Some(first), Some(last)) = (known.first(), known.last()) else {
         let message = format!("nothing was known of `{}` at {now}", recipe.target);
@@ -239,10 +289,15 @@ fn fit(dataset: &Dataset, recipe: Recipe, now: Time, days: i64, progress: &Progr
     let (first, data_end) = (first.valid_time, last.valid_time.plus_micros(recipe.resolution.micros()));
     let quality = quality::check(&dataset.series, &known, now);
     progress(0.05, "backtest");
-    let (metrics, mut notes) = score(dataset, &recipe, (first, data_end), days, progress)?;
+    let (metrics, mut notes) = score(dataset, &recipe, (first, data_end), effort, progress)?;
     progress(0.6, "fitting on everything known");
-    let spec = FeatureSpec::for_dataset(dataset, recipe.horizon);
-    let model = fit_final(dataset, &recipe, &spec, data_end, &quality.masked)?;
+    let spec = FeatureSpec::for_dataset(dataset, recipe.reach());
+    let left = effort.budget.map(|whole| budget::share(whole, budget::FIT_SHARE));
+    let time_left = left.as_ref().map(|left| left as &TimeLeft<'_>);
+    let rows = training_rows(dataset, &recipe, &spec, data_end, &quality.masked)?;
+    let model = learn::learn_within(&recipe, &rows, time_left)?;
+    drop(rows);
+    notes.extend(lattice_note(&recipe).map(str::to_owned));
     notes.extend(model.notes().iter().cloned());
     notes.extend(masked_notes(&quality.masked));
     let artifact = artifact::encode(&Artifact { recipe, spec, model })
@@ -250,18 +305,27 @@ fn fit(dataset: &Dataset, recipe: Recipe, now: Time, days: i64, progress: &Progr
     Ok(Trained { artifact, metrics, notes, quality, trained: (first, data_end) })
 }
 
-/// Fits on every origin whose values are known, bad stretches masked.
-fn fit_final(
+/// The rows of every origin whose values are known, bad stretches masked.
+fn training_rows(
     dataset: &Dataset,
     recipe: &Recipe,
     spec: &FeatureSpec,
     end: Time,
     masked: &[(Time, Time)],
-) -> Result<FittedModel> {
-    let origins = features::training_origins(dataset, recipe, end, end);
-    let matrix = features::build(dataset, spec, &origins, recipe.horizon);
+) -> Result<TrainingSet> {
+    let anchor = if recipe.daily { features::gate(dataset, end) } else { end };
+    let origins = features::training_origins(dataset, recipe, anchor, end);
+    let values = origins.len() * recipe.reach().steps() * features::names(spec).len();
+    if values > VALUES_MAX {
+        let message = format!(
+            "{} forecast starts make {values} feature values, more than the {VALUES_MAX} one training may read: name fewer training days",
+            origins.len()
+        );
+        return Err(Error::new(ErrorKind::TooLarge, message));
+    }
+    let matrix = features::build(dataset, spec, &origins, recipe.reach());
     let target = features::target(dataset, &matrix.keys, Time::MAX, masked);
-    Ok(learn::learn(recipe, &features::training_set(&matrix, &target))?)
+    Ok(features::training_set(&matrix, &target))
 }
 
 /// The backtest of the recipe and of every baseline on the last days, as a flat list of numbers:
@@ -270,13 +334,11 @@ fn score(
     dataset: &Dataset,
     recipe: &Recipe,
     (first, end): (Time, Time),
-    days: i64,
+    effort: Effort,
     progress: &Progress,
 ) -> Result<(BTreeMap<String, f64>, Vec<String>)> {
-    let span = (days * MICROS_PER_DAY).min(end.micros_since(first) / BACKTEST_SHARE);
-    let zone = &dataset.series.time_zone;
-    let from = zone.start_of_day(zone.civil(end.plus_micros(-span)).date);
-    let from = recipe.resolution.ceil(from, end);
+    let span = (effort.backtest_days * MICROS_PER_DAY).min(end.micros_since(first) / BACKTEST_SHARE);
+    let from = features::gate(dataset, recipe.resolution.floor(end.plus_micros(-span), end));
     let mut metrics = BTreeMap::new();
     let families: Vec<Family> =
         BASELINES.into_iter().filter(|&f| f != recipe.family).chain([recipe.family]).collect();
@@ -292,6 +354,7 @@ fn score(
             levels: recipe.levels.clone(),
             training_days: recipe.training_days,
             seed: recipe.seed,
+            budget: effort.budget.filter(|_| family == recipe.family).map(|b| b.mul_f64(budget::SCORE_PART)),
         };
         let share = 0.05 + 0.5 * i as f64 / families.len() as f64;
         let quiet: Progress = std::sync::Arc::new(|_, _| ());

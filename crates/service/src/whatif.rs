@@ -136,7 +136,7 @@ impl Service {
         for change in &request.overrides {
             applied.push(apply(&mut changed, change, &plan)?);
         }
-        let (model, start) = (Arc::clone(&plan.model), plan.start());
+        let (model, start) = (Arc::clone(&plan.model), plan.origin());
         let (base, other) = blocking(move || {
             Ok::<_, Error>((predict(&dataset, &model, start)?, predict(&changed, &model, start)?))
         })
@@ -203,7 +203,7 @@ fn apply(dataset: &mut Dataset, change: &Override, plan: &Plan) -> Result<Applie
         return Err(Error::internal(format!("the covariate `{name}` was not loaded")));
     };
     let (from, to) = window(covariate, change, plan)?;
-    let (grid, start) = (covariate.column.grid(), plan.start());
+    let (grid, start) = (covariate.column.grid(), plan.origin());
     let set = set_values(covariate, &change.change, (from, to))?;
     let (mut before, mut after) = (Vec::new(), Vec::new());
     let mut observations = Vec::with_capacity(grid.len);
@@ -253,9 +253,10 @@ fn window(covariate: &CovariateColumn, change: &Override, plan: &Plan) -> Result
         let message = format!("the change of `{name}` ends ({to}) before it begins ({from})");
         return Err(Error::invalid(message));
     }
-    if !covariate.known_ahead && from >= start {
+    let read_until = plan.origin();
+    if !covariate.known_ahead && from >= read_until {
         let message = format!(
-            "of `{name}` only the past is read: change it before the forecast start {start}, with `from`"
+            "of `{name}` only the past is read: change it before {read_until}, where the forecast was made, with `from`"
         );
         return Err(Error::invalid(message));
     }

@@ -29,6 +29,7 @@ fn artifact() -> &'static Artifact<Spec> {
             horizon: Horizon::from_steps(24, Resolution::HOUR).unwrap(),
             levels: QuantileLevels::parse("0.1,0.5,0.9").unwrap(),
             origin_every_steps: 24,
+            daily: false,
             training_days: None,
             non_negative: false,
             seed: 7,

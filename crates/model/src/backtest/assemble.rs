@@ -37,6 +37,8 @@ pub struct Outcome {
     pub rows: Vec<BacktestRow>,
     /// How often the model was fitted.
     pub fits: usize,
+    /// What one should know about how the model came about: what was tried, what was left out, and why.
+    pub notes: Vec<String>,
     /// Scores of the family over all rows.
     pub metrics: Metrics,
     /// The same by lead time.
@@ -52,7 +54,11 @@ pub struct Outcome {
 }
 
 /// Scores the answers of all blocks.
-pub(super) fn outcome(run: &Run<'_>, answered: Vec<Answered>) -> Result<Outcome, BacktestError> {
+pub(super) fn outcome(
+    run: &Run<'_>,
+    answered: Vec<Answered>,
+    notes: Vec<String>,
+) -> Result<Outcome, BacktestError> {
     let levels = run.recipe.levels.as_slice();
     let fits = answered.len();
     let mut rows: Vec<BacktestRow> = Vec::new();
@@ -85,6 +91,7 @@ pub(super) fn outcome(run: &Run<'_>, answered: Vec<Answered>) -> Result<Outcome,
         baseline: run.plan.baseline,
         levels: levels.to_vec(),
         fits,
+        notes,
         by_lead: by_lead.collect(),
         metrics: metrics.against(&baseline_metrics),
         baseline_metrics,
@@ -133,7 +140,7 @@ fn compare(
     theirs: &[Scored<'_>],
     loss: &dyn Fn(&Scored<'_>) -> f64,
 ) -> Option<DieboldMariano> {
-    let day = |row: &BacktestRow| row.forecast_start.micros_since(run.plan.from).div_euclid(MICROS_PER_DAY);
+    let day = |row: &BacktestRow| run.plan.day(run.dataset, row.forecast_start);
     let (mut first, mut second) = (Vec::new(), Vec::new());
     let mut start = 0;
     for same_day in rows.chunk_by(|a, b| day(a) == day(b)) {

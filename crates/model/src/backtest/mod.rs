@@ -18,7 +18,7 @@ use forewatt_domain::{Recipe, Time};
 use rayon::prelude::*;
 
 use crate::dataset::Dataset;
-use crate::days;
+use crate::days::{self, TimeLeft};
 use crate::features::{self, FeatureSpec};
 use crate::learn::learn;
 use crate::matrix::{FeatureMatrix, TrainingSet};
@@ -82,6 +82,24 @@ pub fn run(
     mask_at: &MaskAt<'_>,
     progress: &Progress<'_>,
 ) -> Result<Outcome, BacktestError> {
+    run_within(dataset, spec, recipe, plan, mask_at, progress, None)
+}
+
+/// [`run`] with a bound on the race of [`forewatt_domain::Family::Auto`]: it tries no further learner once
+/// `time_left` says no, and the outcome's notes tell which. Whose answer depends on time gives other outcomes at
+/// other times.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_within(
+    dataset: &Dataset,
+    spec: &FeatureSpec,
+    recipe: &Recipe,
+    plan: &Plan,
+    mask_at: &MaskAt<'_>,
+    progress: &Progress<'_>,
+    time_left: Option<&TimeLeft<'_>>,
+) -> Result<Outcome, BacktestError> {
     let learner = |recipe: &Recipe, data: &TrainingSet| -> Result<Box<dyn Predict>, ModelError> {
         Ok(Box::new(learn(recipe, data)?))
     };
@@ -95,8 +113,8 @@ pub fn run(
         let fits =
             enough && days::frame::is_daily(&run.origins) && days::frame::Layout::new(&run.matrix).is_ok();
         if fits || recipe.family.needs_whole_days() {
-            let answered = whole_days::answer(&run, &blocks, &tests, progress)?;
-            return assemble::outcome(&run, answered);
+            let (answered, notes) = whole_days::answer(&run, &blocks, &tests, progress, time_left)?;
+            return assemble::outcome(&run, answered, notes);
         }
     }
     run_with(dataset, spec, recipe, plan, mask_at, progress, &learner)
@@ -118,12 +136,12 @@ pub fn run_with(
     let recipe = Recipe { horizon: plan.horizon, ..recipe.clone() };
     let (run, blocks, tests) = Run::new(dataset, spec, &recipe, plan, mask_at, learner)?;
     let answered = run.all(&blocks, &tests, progress)?;
-    assemble::outcome(&run, answered)
+    assemble::outcome(&run, answered, Vec::new())
 }
 
 /// Blocks of test origins, one per refit.
-fn blocks(plan: &Plan, tests: &[Time]) -> Vec<Block> {
-    let number = |time: Time| plan.refit.block(plan.from, time);
+fn blocks(dataset: &Dataset, plan: &Plan, tests: &[Time]) -> Vec<Block> {
+    let number = |time: Time| plan.block(dataset, time);
     let mut blocks: Vec<Block> = Vec::new();
     for (i, &test) in tests.iter().enumerate() {
         match blocks.last_mut() {
@@ -146,7 +164,7 @@ fn all_origins(
         return (Vec::new(), Vec::new());
     };
     let stride = i64::from(recipe.origin_every_steps.max(1)) * dataset.step().micros();
-    let training = features::lattice(anchor, stride, begin, last.cutoff);
+    let training = features::starts(dataset, anchor, stride, begin, last.cutoff);
     let mut origins: Vec<Time> = training.iter().chain(tests).copied().collect();
     origins.sort_unstable();
     origins.dedup();
@@ -165,7 +183,7 @@ impl<'a> Run<'a> {
         learner: &'a Learner<'a>,
     ) -> Result<(Self, Vec<Block>, Vec<Time>), BacktestError> {
         let tests = plan.origins(dataset, recipe)?;
-        let blocks = blocks(plan, &tests);
+        let blocks = blocks(dataset, plan, &tests);
         let (origins, teaches) = all_origins(dataset, recipe, &tests, &blocks);
         let columns = features::names(spec).len();
         plan::check_size(origins.len(), plan.horizon.steps(), columns)?;

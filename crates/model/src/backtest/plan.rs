@@ -1,7 +1,7 @@
 //! What to test: the origins, the refits, and why a plan cannot be carried out.
 
 use forewatt_domain::grid::GridError;
-use forewatt_domain::time::duration_micros;
+use forewatt_domain::time::{MICROS_PER_DAY, duration_micros};
 use forewatt_domain::{Family, Horizon, Recipe, Resolution, Time};
 use jiff::SignedDuration;
 
@@ -23,16 +23,6 @@ pub enum Refit {
     Every(SignedDuration),
 }
 
-impl Refit {
-    /// The number of the span in which `time` lies.
-    pub(super) fn block(self, from: Time, time: Time) -> i64 {
-        match self {
-            Self::Never => 0,
-            Self::Every(span) => time.micros_since(from).div_euclid(duration_micros(span).max(1)),
-        }
-    }
-}
-
 /// What to test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -40,7 +30,7 @@ pub struct Plan {
     pub from: Time,
     /// No forecast starts at or after this.
     pub to: Time,
-    /// Distance between forecast starts: whole steps.
+    /// Distance between forecast starts: whole steps. Whole days keep the time on the series' clocks.
     pub every: SignedDuration,
     /// How far each forecast goes; it replaces the recipe's.
     pub horizon: Horizon,
@@ -190,7 +180,29 @@ impl Plan {
         }
         let origins = usize::try_from(end.micros_since(from) / every + 1).unwrap_or(usize::MAX);
         check_size(origins, self.horizon.steps(), 1)?;
-        Ok(features::lattice(from, every, from, end))
+        Ok(features::starts(dataset, from, every, from, end))
+    }
+
+    /// Microseconds from the plan's beginning to a forecast start, as the starts count them: where they keep the time
+    /// on the clock, a day of 23 or 25 hours is a day.
+    fn elapsed(&self, dataset: &Dataset, time: Time) -> i64 {
+        let by_clock = features::follows_clocks(dataset.step(), duration_micros(self.every));
+        let zone = &dataset.series.time_zone;
+        let moved = if by_clock { zone.offset_micros(time) - zone.offset_micros(self.from) } else { 0 };
+        time.micros_since(self.from) + moved
+    }
+
+    /// The number of the span between refits in which a forecast start lies.
+    pub(super) fn block(&self, dataset: &Dataset, time: Time) -> i64 {
+        match self.refit {
+            Refit::Never => 0,
+            Refit::Every(span) => self.elapsed(dataset, time).div_euclid(duration_micros(span).max(1)),
+        }
+    }
+
+    /// The number of the day in which a forecast start lies.
+    pub(super) fn day(&self, dataset: &Dataset, time: Time) -> i64 {
+        self.elapsed(dataset, time).div_euclid(MICROS_PER_DAY)
     }
 }
 

@@ -73,6 +73,7 @@ fn recipe(family: Family, every: u32) -> Recipe {
         horizon: Horizon::from_steps(1, Resolution::HOUR).unwrap(),
         levels: QuantileLevels::parse("0.1,0.5,0.9").unwrap(),
         origin_every_steps: every,
+        daily: false,
         training_days: None,
         non_negative: false,
         seed: 1,
@@ -344,5 +345,68 @@ proptest! {
         let later = known.rows.iter().zip(&other.rows).filter(|(a, _)| a.forecast_start > secret);
         let (all, differ) = later.fold((0, 0), |(n, d), (a, b)| (n + 1, d + usize::from(a.mean != b.mean)));
         prop_assert!(all == 0 || differ > 0);
+    }
+}
+
+/// Load over both changes of the clocks of 2026 in Madrid.
+fn spring_to_winter() -> Dataset {
+    let grid = TimeGrid { start: at("2026-02-28T23:00:00Z"), step: Resolution::HOUR, len: 250 * 24 };
+    let observation = |i: usize| {
+        let valid_time = grid.time(i);
+        Observation { valid_time, available_at: valid_time.plus_micros(HOUR), value: value(i) }
+    };
+    let column = Column::new(grid, &(0..grid.len).map(observation).collect::<Vec<_>>()).0;
+    Dataset { series: series("load"), target: column, covariates: vec![] }
+}
+
+#[test]
+fn daily_starts_stay_at_local_midnight_when_the_clocks_change() {
+    let data = spring_to_winter();
+    let zone = data.series.time_zone.clone();
+    let spans =
+        [("2026-03-19T23:00:00Z", "2026-04-05T00:00:00Z"), ("2026-10-19T22:00:00Z", "2026-10-30T00:00:00Z")];
+    for (from, to) in spans {
+        for (refit, fits) in [(Refit::Every(SignedDuration::from_hours(24)), None), (Refit::Never, Some(1))] {
+            let plan = Plan { from: at(from), to: at(to), refit, ..plan(refit) };
+            let spec = FeatureSpec::for_dataset(&data, plan.horizon);
+            let seen = std::sync::Mutex::new(Vec::new());
+            let learner = |recipe: &Recipe, training: &TrainingSet| -> Result<Box<dyn Predict>, ModelError> {
+                seen.lock().unwrap().extend(training.features.keys.iter().map(|key| key.origin));
+                stirring(recipe, training)
+            };
+            let daily = recipe(Family::Linear, 24);
+            let outcome =
+                run_with(&data, &spec, &daily, &plan, &|_| Vec::new(), &|_, _| true, &learner).unwrap();
+            let starts: Vec<Time> = outcome
+                .rows
+                .chunk_by(|a, b| a.forecast_start == b.forecast_start)
+                .map(|c| c[0].forecast_start)
+                .collect();
+            let days = |a: Time, b: Time| (b.micros_since(a) + 12 * HOUR) / (24 * HOUR);
+            assert_eq!(
+                starts.len() as i64,
+                1 + days(at(from), *starts.last().unwrap()),
+                "no day is left out"
+            );
+            let all = starts.iter().copied().chain(seen.into_inner().unwrap());
+            assert!(all.into_iter().all(|start| zone.civil(start).second_of_day == 0), "{starts:?}");
+            assert_eq!(outcome.fits, fits.unwrap_or(starts.len()), "a fit a day, whatever its length");
+        }
+    }
+}
+
+#[test]
+fn where_the_clocks_never_change_starts_are_a_stride_apart() {
+    for zone in ["UTC", "Asia/Kolkata"] {
+        let mut data = spring_to_winter();
+        data.series.time_zone = zone.parse().unwrap();
+        let (from, to) = (at("2026-03-20T05:00:00Z"), at("2026-05-20T00:00:00Z"));
+        let found = features::starts(&data, from, 48 * HOUR, begin(), to);
+        assert!(
+            found.contains(&from) && found.windows(2).all(|w| w[1].micros_since(w[0]) == 48 * HOUR),
+            "{zone}"
+        );
+        assert!(found[0] >= begin() && found[0].micros_since(begin()) < 48 * HOUR, "{zone}");
+        assert!(to.micros_since(*found.last().unwrap()) <= 48 * HOUR, "{zone}");
     }
 }

@@ -14,7 +14,7 @@ use super::{Answered, Block, Progress, Run};
 use crate::days::frame::{DayFrame, Layout};
 use crate::days::learner::{Learner, team};
 use crate::days::model::{check_starts, place, warm_up};
-use crate::days::race;
+use crate::days::race::{Race, TimeLeft};
 use crate::days::roll::{Course, mix, roll};
 use crate::features;
 use crate::learn::bounds::{self, Bounds};
@@ -26,13 +26,14 @@ const WARM_UP_REFIT_DAYS: usize = 28;
 /// The baseline is fitted anew after so many days at the soonest: its mean does not depend on it.
 const BASELINE_REFIT_DAYS: i64 = 28;
 
-/// Forecasts of every block.
+/// Forecasts of every block, and what the race of learners came to.
 pub(super) fn answer(
     run: &Run<'_>,
     blocks: &[Block],
     tests: &[Time],
     progress: &Progress<'_>,
-) -> Result<Vec<Answered>, BacktestError> {
+    time_left: Option<&TimeLeft<'_>>,
+) -> Result<(Vec<Answered>, Vec<String>), BacktestError> {
     let cutoff = tests[0];
     let failed = |source: ModelError| BacktestError::Model { cutoff, source };
     let layout = Layout::new(&run.matrix).map_err(failed)?;
@@ -47,7 +48,8 @@ pub(super) fn answer(
     let learns =
         |day: usize| if day < first { (first - day).is_multiple_of(refit) } else { starts.contains(&day) };
     let mut team = team(run.recipe.family, &layout, known(begin), run.recipe.seed);
-    race::select(run.recipe.family, &mut team, &frame, known(begin));
+    let race = Race { family: run.recipe.family, frame: &frame, days: known(begin), lag: layout.lag() };
+    let notes = race.select(&mut team, time_left);
     let days = begin..frame.days();
     let (done, all) = (AtomicUsize::new(0), team.len() * days.len());
     let report = || {
@@ -59,7 +61,7 @@ pub(super) fn answer(
     let weighs = |day: usize| day < first || starts.contains(&day);
     let weighing = Course { learns: &weighs, days: course.days.clone(), ..course };
     let asked = Asked { run, frame: &frame, layout: &layout, bounds: &bounds, tests };
-    asked.answers(&team, &weighing, &forecasts, blocks)
+    Ok((asked.answers(&team, &weighing, &forecasts, blocks)?, notes))
 }
 
 /// The days with their values as first completely known, and for every day the first day at whose forecast start

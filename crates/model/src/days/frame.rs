@@ -109,7 +109,7 @@ impl Layout {
     /// The layout for forecasts like those of `features`.
     ///
     /// # Errors
-    /// [`ModelError::Numeric`] for horizons of more than [`OUTPUTS_MAX`] steps.
+    /// [`ModelError::Unsuited`] for horizons of more than [`OUTPUTS_MAX`] steps.
     pub fn new(features: &FeatureMatrix) -> Result<Self, ModelError> {
         let per_day = steps_per_day(&features.keys) as usize;
         let steps = features.keys.iter().map(|key| key.lead as usize + 1).max().unwrap_or(1);
@@ -118,7 +118,7 @@ impl Layout {
                 "{steps} steps ahead are too many for a model of whole days: it answers at most {OUTPUTS_MAX}; \
                  choose a shorter horizon or another family"
             );
-            return Err(ModelError::Numeric { what });
+            return Err(ModelError::Unsuited { what });
         }
         let mut layout = Self { per_day, steps, columns: features.names.clone(), parts: vec![], inputs: 0 };
         layout.add_past();
@@ -150,6 +150,12 @@ impl Layout {
     #[must_use]
     pub fn per_day(&self) -> usize {
         self.per_day
+    }
+
+    /// Days until the values of a day are all known, counted from the first forecast start after it.
+    #[must_use]
+    pub fn lag(&self) -> usize {
+        self.steps.div_ceil(self.per_day).max(1) - 1
     }
 
     /// What every input says.

@@ -72,6 +72,19 @@ impl Learner {
         }
     }
 
+    /// Its place among all kinds from the cheapest to the dearest to learn.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        match self {
+            Self::Naive(_) => 0,
+            Self::Lear(_) => 1,
+            Self::Local(_) => 2,
+            Self::Gp(_) => 3,
+            Self::Trees(_) => 4,
+            Self::Mlp(_) => 5,
+        }
+    }
+
     /// How many experts it is.
     #[must_use]
     pub fn experts(&self) -> usize {

@@ -34,4 +34,6 @@ pub mod rows;
 mod scale;
 pub(crate) mod state;
 
-pub use model::DayModel;
+pub use frame::OUTPUTS_MAX;
+pub use model::{DAYS_MIN, DayModel};
+pub use race::TimeLeft;

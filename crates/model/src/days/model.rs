@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::{DayFrame, Layout, Question, is_daily};
 use super::learner::{Learner, team};
-use super::race;
+use super::race::{Race, TimeLeft};
 use super::roll::{Course, mix, roll};
 use super::state::State;
 use crate::calibration::Coverage;
@@ -48,10 +48,10 @@ pub fn check_starts(origins: &[Time], family: &'static str) -> Result<(), ModelE
             "{family} learns whole days: it needs forecast starts at one time of the day, such as every 24h; \
              choose linear, gbdt or ensemble for others"
         );
-        return Err(ModelError::Numeric { what });
+        return Err(ModelError::Unsuited { what });
     }
     if origins.len() < DAYS_MIN {
-        return Err(ModelError::TooFewRows { family, rows: origins.len(), needed: DAYS_MIN });
+        return Err(ModelError::TooFewDays { family, days: origins.len(), needed: DAYS_MIN });
     }
     Ok(())
 }
@@ -66,23 +66,29 @@ pub fn teaches_days(features: &FeatureMatrix) -> bool {
 
 impl DayModel {
     /// Learns from the days of `data`: the learners answer the last of them as if they were not known, which teaches
-    /// weights and errors, and then learn from all.
+    /// weights and errors, and then learn from all. `time_left` bounds the race of [`forewatt_domain::Family::Auto`].
     ///
     /// # Errors
     /// [`ModelError`] when forecast starts are not whole days apart, too few, or the horizon is too long.
-    pub fn fit(recipe: &Recipe, data: TrainingSet, notes: &mut Vec<String>) -> Result<Self, ModelError> {
+    pub fn fit(
+        recipe: &Recipe,
+        data: TrainingSet,
+        time_left: Option<&TimeLeft<'_>>,
+        notes: &mut Vec<String>,
+    ) -> Result<Self, ModelError> {
         let layout = Layout::new(&data.features)?;
         let frame = DayFrame::new(&layout, data)?;
         check_starts(&frame.origins, recipe.family.as_str())?;
         let days = frame.days();
         let begin = days - warm_up(days);
-        let lag = layout.outputs().div_ceil(layout.per_day()).max(1) - 1;
+        let lag = layout.lag();
         let known = |day: usize| day.saturating_sub(lag);
         let learns = |day: usize| (day - begin).is_multiple_of(WARM_UP_REFIT_DAYS);
         let mut team = team(recipe.family, &layout, known(begin), recipe.seed);
         let every_day = |_: usize| true;
         let course = Course { days: begin..days, known: &known, learns: &learns, progress: &|| true };
-        notes.extend(race::select(recipe.family, &mut team, &frame, known(begin)));
+        let race = Race { family: recipe.family, frame: &frame, days: known(begin), lag };
+        notes.extend(race.select(&mut team, time_left));
         let forecasts = roll(&mut team, &frame, &course).unwrap_or_default();
         let weighing = Course { learns: &every_day, ..course };
         let levels = recipe.levels.as_slice();
@@ -219,6 +225,7 @@ mod tests {
             origin_every_steps: 24,
             training_days: None,
             non_negative: false,
+            daily: false,
             seed: 4,
         }
     }
@@ -248,7 +255,7 @@ mod tests {
     fn one_and_four_threads_learn_the_same_whole_days() {
         let data = data(50);
         for family in [Family::Lear, Family::Gp, Family::Auto] {
-            let work = || DayModel::fit(&recipe(family), data.clone(), &mut Vec::new()).unwrap();
+            let work = || DayModel::fit(&recipe(family), data.clone(), None, &mut Vec::new()).unwrap();
             assert_eq!(synthetic::in_pool(1, work), synthetic::in_pool(4, work), "{family}");
         }
     }
@@ -257,7 +264,7 @@ mod tests {
     fn a_day_is_answered_alike_alone_and_among_others() {
         let data = data(40);
         let mut notes = Vec::new();
-        let model = DayModel::fit(&recipe(Family::Lear), data.clone(), &mut notes).unwrap();
+        let model = DayModel::fit(&recipe(Family::Lear), data.clone(), None, &mut notes).unwrap();
         assert!(notes[0].contains("20 days of forecasts") && notes[1].contains("weight"), "{notes:?}");
         assert!(model.coverage().len() == 3 && model.is_sound(&recipe(Family::Lear).levels));
         let all = model.predict(&data.features).unwrap();
@@ -269,11 +276,11 @@ mod tests {
 
     #[test]
     fn starts_that_teach_no_days_are_refused_with_a_mend() {
-        let few = DayModel::fit(&recipe(Family::Lear), data(DAYS_MIN - 1), &mut Vec::new());
+        let few = DayModel::fit(&recipe(Family::Lear), data(DAYS_MIN - 1), None, &mut Vec::new());
         assert!(matches!(few, Err(ModelError::TooFewRows { needed: DAYS_MIN, rows: 13, .. })), "{few:?}");
         let odd = synthetic::training(Shape { days: 30, every: 7, ..Shape::default() });
         assert!(!teaches_days(&odd.features) && teaches_days(&data(DAYS_MIN).features));
-        let odd = DayModel::fit(&recipe(Family::Gp), odd, &mut Vec::new()).unwrap_err().to_string();
+        let odd = DayModel::fit(&recipe(Family::Gp), odd, None, &mut Vec::new()).unwrap_err().to_string();
         assert!(odd.starts_with("gp learns whole days") && odd.contains("choose linear"), "{odd}");
     }
 }

@@ -44,10 +44,14 @@ impl Background {
         Self { rows: other, of_row, told, usual: false }
     }
 
-    /// Tells of the first `count` rows alone. A model that reads whole days still needs all of them.
+    /// Tells of the rows of a span alone. A model that reads whole days still needs all of them.
     #[must_use]
-    pub fn first(mut self, count: usize) -> Self {
-        self.told.iter_mut().skip(count).for_each(|told| *told = false);
+    pub fn only(mut self, span: std::ops::Range<usize>) -> Self {
+        self.told
+            .iter_mut()
+            .enumerate()
+            .filter(|(row, _)| !span.contains(row))
+            .for_each(|(_, told)| *told = false);
         self
     }
 

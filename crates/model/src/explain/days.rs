@@ -209,6 +209,7 @@ mod tests {
             origin_every_steps: 24,
             training_days: None,
             non_negative: false,
+            daily: false,
             seed: 1,
         }
     }
@@ -281,7 +282,7 @@ mod tests {
             let few = explain(&model, &last, &background, 1).unwrap();
             assert!(gap(&few) < 1e-5 && matches!(few.method, Method::WholeDays { orders: Some(2), .. }));
             // A part of the horizon is told as the whole is.
-            let part = explain(&model, &last, &background.clone().first(5), EVALUATIONS).unwrap();
+            let part = explain(&model, &last, &background.clone().only(0..5), EVALUATIONS).unwrap();
             assert_eq!(told(&part), told(&explanation)[..5]);
         }
     }

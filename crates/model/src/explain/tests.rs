@@ -27,6 +27,7 @@ fn recipe(family: Family) -> Recipe {
         origin_every_steps: 24,
         training_days: None,
         non_negative: false,
+        daily: false,
         seed: 1,
     }
 }
@@ -303,6 +304,6 @@ fn a_row_without_anything_like_it_is_refused_and_work_is_bounded() {
     let one = FeatureMatrix { keys: last.keys[..1].to_vec(), ..last.select(&[0]) };
     let shared = explain(&model, &last, &Background::same_times(&last, one), EVALUATIONS).unwrap();
     assert_eq!(shared.rows.iter().map(|row| row.key).collect::<Vec<_>>(), last.keys[..1]);
-    let first = explain(&model, &last, &background.first(3), EVALUATIONS).unwrap();
+    let first = explain(&model, &last, &background.only(0..3), EVALUATIONS).unwrap();
     assert_eq!(first.rows.iter().map(|row| row.key).collect::<Vec<_>>(), last.keys[..3]);
 }

@@ -39,8 +39,8 @@ use rayon::prelude::*;
 use crate::dataset::{Column, Dataset};
 use crate::matrix::{FeatureMatrix, RowKey};
 
-pub(crate) use rows::{first_known, lattice};
-pub use rows::{target, training_begin, training_origins, training_set};
+pub use rows::{days_later, gate, target, training_begin, training_origins, training_set};
+pub(crate) use rows::{first_known, follows_clocks, starts};
 pub use spec::{
     CovariateSpec, DAY_LAGS_MAX, FeatureSpec, WEEK_LAGS_MAX, covariate_history_needed, history_needed,
 };

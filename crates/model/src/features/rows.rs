@@ -1,6 +1,7 @@
 //! What to learn from the rows: their targets, the usable ones, and the origins to learn from.
 
-use forewatt_domain::{Recipe, Time};
+use forewatt_domain::time::MICROS_PER_DAY;
+use forewatt_domain::{Recipe, Resolution, Time};
 use jiff::SignedDuration;
 
 use crate::dataset::Dataset;
@@ -46,11 +47,57 @@ pub fn training_set(matrix: &FeatureMatrix, target: &[f32]) -> TrainingSet {
 }
 
 /// The origins to learn from at `cutoff`, rising: every `recipe.origin_every_steps` steps back from `anchor`
-/// (the first test origin, or the cutoff itself), from [`training_begin`] to before the cutoff.
+/// (the first test origin, the last daily gate, or the cutoff itself), from [`training_begin`] to before the cutoff;
+/// whole days as [`starts`] counts them.
 #[must_use]
 pub fn training_origins(dataset: &Dataset, recipe: &Recipe, anchor: Time, cutoff: Time) -> Vec<Time> {
     let begin = training_begin(dataset, recipe, cutoff);
-    lattice(anchor, i64::from(recipe.origin_every_steps.max(1)) * dataset.step().micros(), begin, cutoff)
+    let stride = i64::from(recipe.origin_every_steps.max(1)) * dataset.step().micros();
+    starts(dataset, anchor, stride, begin, cutoff)
+}
+
+/// The last daily gate of a series at or before an instant of its grid, as serving finds it.
+#[must_use]
+pub fn gate(dataset: &Dataset, time: Time) -> Time {
+    dataset.series.time_zone.gate(time, dataset.step(), dataset.target.grid().start)
+}
+
+/// The forecast start so many days later (or earlier, below zero), as daily starts are counted: by the series' clocks.
+#[must_use]
+pub fn days_later(dataset: &Dataset, start: Time, days: i64) -> Time {
+    let step = dataset.step();
+    if !follows_clocks(step, MICROS_PER_DAY) {
+        return start.plus_micros(days * MICROS_PER_DAY);
+    }
+    step.ceil(dataset.series.time_zone.plus_days(start, days), start)
+}
+
+/// Whether strides of so many microseconds count days of the series' clocks: whole days do, but for steps that are
+/// too long to follow the clocks' hour.
+pub(crate) fn follows_clocks(step: Resolution, stride_micros: i64) -> bool {
+    step <= Resolution::HOUR && stride_micros % MICROS_PER_DAY == 0
+}
+
+/// Forecast starts from `begin` to before `end` that lie whole strides from the anchor, rising. Strides of whole days
+/// keep the anchor's time on the clock, so that starts at midnight stay at midnight when the clocks change.
+pub(crate) fn starts(
+    dataset: &Dataset,
+    anchor: Time,
+    stride_micros: i64,
+    begin: Time,
+    end: Time,
+) -> Vec<Time> {
+    let step = dataset.step();
+    if !follows_clocks(step, stride_micros) {
+        return lattice(anchor, stride_micros, begin, end);
+    }
+    let at = |stride: i64| days_later(dataset, anchor, stride * (stride_micros / MICROS_PER_DAY));
+    // The clocks move a start by less than a stride.
+    let first = begin.micros_since(anchor).div_euclid(stride_micros) - 1;
+    let last = end.micros_since(anchor).div_euclid(stride_micros) + 1;
+    let mut found: Vec<Time> = (first..=last).map(at).filter(|time| (begin..end).contains(time)).collect();
+    found.dedup(); // a day that a zone skipped
+    found
 }
 
 /// The instants from `begin` to before `end` that lie whole strides from the anchor.

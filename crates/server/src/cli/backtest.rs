@@ -50,7 +50,7 @@ pub struct Args {
     /// No forecast starts at or after this
     #[arg(long, value_name = "TIME", value_parser = arguments::when)]
     to: When,
-    /// Distance between forecast starts
+    /// Distance between forecast starts; whole days keep the time on the series' clocks
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = arguments::duration)]
     every: SignedDuration,
     /// How far each forecast goes
@@ -77,6 +77,9 @@ pub struct Args {
     /// Seed of everything random [default: train.seed of the configuration]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// About how long it may take; with --model auto: it tries learners from the cheapest on as long as there is time
+    #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
+    budget: Option<SignedDuration>,
     /// Also score peaks: values above this quantile of the actuals, such as 0.95
     #[arg(long, value_name = "QUANTILE", value_parser = share, conflicts_with = "threshold")]
     peaks: Option<f64>,
@@ -297,6 +300,7 @@ fn request(
         levels: args.quantiles.clone(),
         training_days: args.training_days,
         seed: args.seed.unwrap_or(train.seed),
+        budget: args.budget,
     })
 }
 

@@ -50,6 +50,7 @@ pub fn show(out: Output, scored: &Scored, no_plot: bool) -> anyhow::Result<()> {
         count(outcome.metrics.count as u64)
     ));
     text.push_str(&overall(outcome));
+    text.push_str(&outcome.notes.iter().map(|note| format!("{note}\n")).collect::<String>());
     if outcome.by_lead.len() > 1 {
         text.push('\n');
         text.push_str(&by_lead(outcome));
@@ -202,6 +203,7 @@ fn document(scored: &Scored) -> Value {
         "from": scored.from,
         "to": scored.to,
         "fits": outcome.fits,
+        "notes": outcome.notes,
         "quantiles": outcome.levels,
         "metrics": map(&outcome.metrics.named()),
         "baseline_metrics": map(&outcome.baseline_metrics.named()),

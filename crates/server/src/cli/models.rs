@@ -112,7 +112,8 @@ pub fn describe(version: &ModelVersion, out: Output) -> String {
     let mut row = |key: &str, value: String| facts.row([key.to_owned(), value]);
     row("series", version.series.to_string());
     row("model", format!("{} (recipe {})", recipe.family, version.recipe_id));
-    row("horizon", format!("{} steps of {}", recipe.horizon.steps(), recipe.resolution));
+    let gate = if recipe.daily { ", forecast at local midnight" } else { "" };
+    row("horizon", format!("{} steps of {}{gate}", recipe.horizon.steps(), recipe.resolution));
     for covariate in &recipe.covariates {
         let known = if covariate.known_ahead { "known ahead" } else { "past only" };
         row("reads", format!("{} ({known})", covariate.series));

@@ -29,6 +29,7 @@ fn every_command_parses() {
         "series set a --kind solar --unit kW --resolution 15min --time-zone UTC --location -1,2 --parent b",
         "series check a",
         "train a --model linear --horizon 24h --quantiles 0.1,0.9 --known-ahead b,c --past-only d --seed 3",
+        "train a --model auto --budget 10m",
         "train a --alone --no-promote --training-days 100 --backtest-days 14",
         "forecast a --horizon PT48H --quantiles 0.1,0.5,0.9 --as-of 2026-01-01 --start 2026-01-01T00:00Z",
         "forecast a --threshold -3.5 --version-id a-v1 --output o.csv --no-plot",
@@ -37,6 +38,7 @@ fn every_command_parses() {
         "whatif a --add t=+2 --scale t=1.1 --add w=-3 --from 2026-01-01 --to 2026-01-02 --quantiles 0.1,0.9",
         "reconcile a --method wls --horizon 24h --quantiles 0.1,0.9 --as-of 2026-01-01 --start 2026-01-01 --json",
         "backtest --series a --from 2017-01-01 --to 2018-01-01 --model gbdt --refit 7d",
+        "backtest --series a --from 2017-01-01 --to 2018-01-01 --model auto --budget PT10M",
         "backtest --series a --from 2017-01-01 --to 2018-01-01 --peaks 0.95",
         "backtest --series a --from 2017-01-01 --to 2018-01-01 --threshold -3.5",
         "backtest --file f.csv --time t --time-zone UTC --target y --known-ahead a,b --past-only c --from 2017-01-01 \

@@ -18,9 +18,12 @@ Examples:
   forewatt train city.load --model linear --horizon 24h
   forewatt train city.load --known-ahead city.temperature.forecast --past-only city.solar
   forewatt train city.load --no-promote --json
+  forewatt train city.price --known-ahead city.load.forecast --model auto --budget 10m
 
 Without --known-ahead and --past-only the weather and temperature series at the same location are read. \
-The new version becomes champion when it beats the present one on the same backtest (mean pinball loss).";
+The new version becomes champion when it beats the present one on the same backtest (mean pinball loss). \
+lear, mlp, gp and auto learn whole days: they forecast at local midnight with what was known then and answer from \
+that until the next.";
 
 /// Flags of `train`.
 #[derive(Debug, clap::Args)]
@@ -55,6 +58,9 @@ pub struct Args {
     /// Seed of everything random [default: train.seed of the configuration]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// About how long it may take; with --model auto: it tries learners from the cheapest on as long as there is time
+    #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
+    budget: Option<SignedDuration>,
     /// Only register the version; the champion stays
     #[arg(long)]
     no_promote: bool,
@@ -75,6 +81,7 @@ impl Args {
             training_days: self.training_days,
             backtest_days: self.backtest_days,
             seed: self.seed,
+            budget: self.budget.map(|budget| budget.to_string()),
             promote: !self.no_promote,
             ..TrainRequest::new(self.series)
         }

@@ -23,7 +23,8 @@ const ID_MAX_BYTES: usize = 64;
 pub struct TrainBody {
     /// The series to forecast.
     pub series: String,
-    /// The model family: `gbdt`, `linear`, `ensemble`, `seasonal-naive`, `seasonal-empirical`.
+    /// The model family: `ensemble`, `gbdt`, `linear`, `seasonal-naive`, `seasonal-empirical`; `auto`, `lear`, `mlp` and
+    /// `gp` learn whole days and answer from local midnight.
     pub model: Option<String>,
     /// What it may read beside the target's past; the weather at the same place when absent.
     pub covariates: Option<Vec<CovariateBody>>,
@@ -37,6 +38,9 @@ pub struct TrainBody {
     pub backtest_days: Option<u32>,
     /// The seed of everything random.
     pub seed: Option<u64>,
+    /// About how long it may take: `PT10M`; only with `auto`, which tries learners from the cheapest on as long as there
+    /// is time.
+    pub budget: Option<String>,
     /// Make it champion when it beats the present one; true when absent.
     pub promote: Option<bool>,
 }
@@ -76,6 +80,7 @@ impl TrainBody {
                 training_days: self.training_days,
                 backtest_days: self.backtest_days,
                 seed: self.seed,
+                budget: self.budget,
                 promote: self.promote.unwrap_or(true),
                 ..TrainRequest::new(series)
             }),

@@ -52,6 +52,16 @@ impl std::str::FromStr for Since {
     }
 }
 
+/// The forecast start so many days before: at the same gate for a daily recipe, whatever the clocks did in between.
+fn earlier_start(plan: &Plan, days: i64) -> Time {
+    if !plan.model.version.recipe.daily {
+        return plan.start().plus_micros(-days * MICROS_PER_DAY);
+    }
+    let (zone, step) = (&plan.info.series.time_zone, plan.info.series.resolution);
+    let noon = plan.origin().plus_micros(MICROS_PER_DAY / 2 - days * MICROS_PER_DAY);
+    zone.gate(step.floor(noon, plan.origin()), step, plan.origin())
+}
+
 /// An earlier forecast to compare with.
 struct Earlier {
     at: Time,
@@ -82,11 +92,11 @@ impl Service {
 
     /// Against the forecasts of the days before for the same time of day, each with what was known then.
     async fn explain_against_usual(&self, plan: Plan, features: usize) -> Result<Explained> {
-        let start = plan.start();
+        let start = plan.origin();
         let first_known = plan.info.state.first_valid_time.unwrap_or(start);
         let origins: Vec<Time> = (1..=i64::from(self.config.explain.background_days))
             .rev()
-            .map(|days| start.plus_micros(-days * MICROS_PER_DAY))
+            .map(|days| earlier_start(&plan, days))
             .filter(|origin| origin.micros_since(first_known) >= MICROS_PER_DAY)
             .collect();
         let Some(&first) = origins.first() else {
@@ -101,16 +111,16 @@ impl Service {
         let covariates = &plan.model.version.recipe.covariates;
         let view = View::Revisions { as_of: plan.as_of };
         let history = self.load_dataset(&plan.info.series, covariates, range, view).await?;
-        let (model, steps) = (std::sync::Arc::clone(&plan.model), plan.steps());
+        let (model, asked) = (std::sync::Arc::clone(&plan.model), plan.rows());
         let evaluations_max = self.config.explain.evaluations_max;
         let version = plan.model.version.id.clone();
         let (explanation, predicted, origins) = blocking(move || {
-            let (spec, horizon) = (&model.artifact.spec, model.version.recipe.horizon);
+            let (spec, horizon) = (&model.artifact.spec, model.version.recipe.reach());
             let predicted = predict(&known, &model, start)?;
             // The whole horizon, of which the first steps are told: a model of whole days reads all of it.
             let rows = features::build(&known, spec, &[start], horizon);
             let usual = features::build(&history, spec, &origins, horizon);
-            let background = Background::usual(&rows, usual).first(steps);
+            let background = Background::usual(&rows, usual).only(asked);
             let explanation = explain(&model.artifact.model, &rows, &background, evaluations_max)?;
             Ok::<_, Error>((explanation, predicted, origins))
         })
@@ -130,15 +140,15 @@ impl Service {
         let before = self.plan(&question(&plan.model.version.id)).await?;
         let (known, known_before) = (self.load_inputs(&plan).await?, self.load_inputs(&before).await?);
         let other = self.other_version(&plan, &question(&earlier.version)).await?;
-        let (start, start_before, steps) = (plan.start(), before.start(), plan.steps());
+        let (start, start_before, asked) = (plan.origin(), before.origin(), plan.rows());
         let evaluations_max = self.config.explain.evaluations_max;
         let model = std::sync::Arc::clone(&plan.model);
         let (explanation, predicted) = blocking(move || {
-            let (spec, horizon) = (&model.artifact.spec, model.version.recipe.horizon);
+            let (spec, horizon) = (&model.artifact.spec, model.version.recipe.reach());
             let predicted = predict(&known, &model, start)?;
             let rows = features::build(&known, spec, &[start], horizon);
             let older = features::build(&known_before, spec, &[start_before], horizon);
-            let background = Background::same_times(&rows, older).first(steps);
+            let background = Background::same_times(&rows, older).only(asked);
             let explanation = explain(&model.artifact.model, &rows, &background, evaluations_max)?;
             Ok::<_, Error>((explanation, predicted))
         })
@@ -149,7 +159,8 @@ impl Service {
         let explained = document(&forecast, &explanation, reference, version.as_ref(), features);
         if explained.points.is_empty() {
             let message = format!(
-                "the forecast from {start_before} and the one from {start} have no valid time in common: ask for a later `since`"
+                "the forecast from {start_before} and the one from {} have no valid time in common: ask for a later `since`",
+                plan.start()
             );
             return Err(Error::invalid(message));
         }
@@ -163,7 +174,7 @@ impl Service {
         }
         let other = self.plan(question).await?;
         let (dataset, model, start) =
-            (self.load_inputs(&other).await?, std::sync::Arc::clone(&other.model), other.start());
+            (self.load_inputs(&other).await?, std::sync::Arc::clone(&other.model), other.origin());
         let predicted = blocking(move || predict(&dataset, &model, start)).await??;
         self.issue(&other, predicted).map(Some)
     }
@@ -173,7 +184,8 @@ impl Service {
         let name = &plan.info.series.name;
         let start = plan.start();
         let at = match since {
-            Since::Previous => start.plus_micros(-1),
+            // What was issued since a daily gate is this forecast again.
+            Since::Previous => plan.origin().plus_micros(-1),
             Since::Instant(at) if at >= plan.as_of => {
                 let message =
                     format!("`since` ({at}) must lie before what the forecast knows ({})", plan.as_of);

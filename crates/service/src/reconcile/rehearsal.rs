@@ -7,6 +7,7 @@ use forewatt_domain::time::MICROS_PER_DAY;
 use forewatt_domain::{Family, ForecastPoint, QuantileLevels, Series, SeriesName, Time};
 use forewatt_model::backtest::{BacktestRow, Outcome, Refit};
 use forewatt_model::dataset::Dataset;
+use forewatt_model::features;
 use forewatt_store::SeriesState;
 use jiff::SignedDuration;
 
@@ -107,12 +108,14 @@ fn play(
     seed: u64,
 ) -> Result<Rehearsal> {
     let step = dataset.step();
-    let past = SignedDuration::from_hours(24 * days);
+    let days = days_that_meet(dataset, scene.start, days);
+    let past = SignedDuration::from_hours(24 * days.max(1));
+    let from = days_before(dataset, scene.start, days);
     let request = BacktestRequest {
         family: CAST[0],
         covariates: Vec::new(),
-        from: scene.start - past,
-        to: if ahead.is_some() { scene.start + step.duration() } else { scene.start },
+        from,
+        to: if ahead.is_some() || days == 0 { scene.start + step.duration() } else { scene.start },
         every: SignedDuration::from_hours(24),
         horizon: step.duration() * i32::try_from(scene.steps).unwrap_or(i32::MAX),
         // The span ends at the start: what answers there has learned from all that came before.
@@ -120,6 +123,7 @@ fn play(
         levels: ahead.cloned().unwrap_or_else(QuantileLevels::deciles),
         training_days: Some(TRAINING_DAYS),
         seed,
+        budget: None,
     };
     let quiet: Progress = Arc::new(|_, _| ());
     let mut refused = None;
@@ -131,6 +135,19 @@ fn play(
         }
     }
     Err(refused.unwrap_or_else(|| Error::internal("nobody was asked to rehearse")))
+}
+
+/// The daily start so many days before another, as a backtest counts days.
+fn days_before(dataset: &Dataset, start: Time, days: i64) -> Time {
+    features::days_later(dataset, start, -days)
+}
+
+/// How many daily starts before a start lead to it, at most `days`: they keep the time on the clock, and in the hour
+/// that clocks skip or show twice they may miss it.
+fn days_that_meet(dataset: &Dataset, start: Time, days: i64) -> i64 {
+    let meets =
+        |days: &i64| features::days_later(dataset, days_before(dataset, start, *days), *days) == start;
+    (1..=days).rev().find(meets).unwrap_or(0)
 }
 
 fn read(outcome: &Outcome, start: Time) -> Rehearsal {
@@ -148,5 +165,48 @@ fn read(outcome: &Outcome, start: Time) -> Rehearsal {
                 quantiles: row.quantiles.iter().map(|&q| shortest(q)).collect(),
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use forewatt_domain::{Resolution, SeriesKind, TimeGrid};
+    use forewatt_model::dataset::Column;
+
+    use super::*;
+
+    fn at(text: &str) -> Time {
+        text.parse().unwrap()
+    }
+
+    fn madrid(step: Resolution) -> Dataset {
+        let series = Series {
+            name: "load".parse().unwrap(),
+            kind: SeriesKind::Load,
+            unit: "MW".to_owned(),
+            resolution: step,
+            time_zone: "Europe/Madrid".parse().unwrap(),
+            location: None,
+            holiday_region: None,
+            parent: None,
+        };
+        let grid = TimeGrid { start: at("2026-01-01T00:00:00Z"), step, len: 10 };
+        Dataset { series, target: Column::new(grid, &[]).0, covariates: vec![] }
+    }
+
+    #[test]
+    fn daily_starts_before_a_start_meet_it() {
+        let hourly = madrid(Resolution::HOUR);
+        for (start, days, from) in [
+            ("2026-04-05T22:00:00Z", 28, "2026-03-08T23:00:00Z"), // midnight, over the change in spring
+            ("2026-01-29T11:00:00Z", 28, "2026-01-01T11:00:00Z"),
+            ("2026-10-25T00:00:00Z", 28, "2026-09-27T00:00:00Z"), // 02:00, shown for the first time
+            ("2026-10-25T01:00:00Z", 0, "2026-10-25T01:00:00Z"), // and for the second: no earlier start meets it
+        ] {
+            assert_eq!(days_that_meet(&hourly, at(start), 28), days, "{start}");
+            assert_eq!(days_before(&hourly, at(start), days), at(from), "{start}");
+        }
+        let coarse = madrid(Resolution::from_seconds(6 * 3600).unwrap());
+        assert_eq!(days_before(&coarse, at("2026-04-05T18:00:00Z"), 28), at("2026-03-08T18:00:00Z"));
     }
 }

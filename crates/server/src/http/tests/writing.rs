@@ -115,6 +115,35 @@ async fn training_is_a_job_that_can_be_followed() {
 }
 
 #[tokio::test]
+async fn a_model_of_whole_days_answers_from_its_midnight() {
+    let server = with_champion().await;
+    let body = json!({"series": "city.load", "model": "lear", "horizon": "PT24H", "backtest_days": 5, "promote": false});
+    let accepted = server.post("/v1/train", &body).await;
+    let location = accepted.header("location").to_owned();
+    let job = loop {
+        let job = server.get(&location).await.json();
+        if job["state"] != "queued" && job["state"] != "running" {
+            break job;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(job["state"], "succeeded", "{job}");
+    let model = server.get("/v1/models/city.load-v2").await.json();
+    assert_eq!((&model["recipe"]["daily"], &model["recipe"]["horizon"]["steps"]), (&json!(true), &json!(24)));
+    let asked = "/v1/series/city.load/forecast?version=city.load-v2";
+    let forecast = server.get(&format!("{asked}&forecast_start=2026-03-01T18:00:00Z")).await.json();
+    assert_eq!(forecast["forecast_start"], "2026-03-01T18:00:00Z", "{forecast}");
+    assert_eq!(forecast["data_watermark"], "2026-02-28T23:00:00Z", "midnight in Madrid");
+    assert_eq!(forecast["points"].as_array().unwrap().len(), 24);
+    assert!(server.get(&format!("{asked}&horizon=PT25H")).await.problem(400).contains("24 steps"));
+
+    let hurried = json!({"series": "city.load", "model": "lear", "budget": "5m"});
+    assert!(server.post("/v1/train", &hurried).await.problem(400).contains("`auto`"));
+    let vague = json!({"series": "city.load", "model": "auto", "budget": "soon"});
+    assert!(server.post("/v1/train", &vague).await.problem(400).contains("soon"));
+}
+
+#[tokio::test]
 async fn a_batch_answers_each_question_on_its_own() {
     let server = with_champion().await;
     let body = json!({"requests": [
