@@ -15,6 +15,7 @@
 //! | `hour_sin` .. `slot_of_day` | civil time, weekday, holidays, season, trend, lead time |
 //! | `cov:NAME`, `cov:NAME:before` .. | a covariate known ahead around the row's valid time |
 //! | `cov:NAME:heating`, `:cooling`, `:mean_24h` | degree days and inertia of a temperature known ahead |
+//! | `wind:HEIGHT:speed`, `:cubed`, `:power_9` .. | speed, power and direction, where a wind series has the wind ahead |
 //! | `cov:NAME:last` .. | a covariate of which only the past is known |
 //! | `solar_elevation_sin`, `clear_sky_ghi`, `clear_sky_index_24h` .. | the sun over the place |
 
@@ -26,6 +27,7 @@ mod rows;
 mod solar;
 mod spec;
 mod weather;
+mod wind;
 
 #[cfg(test)]
 mod leak_tests;
@@ -59,6 +61,7 @@ pub fn names(spec: &FeatureSpec) -> Vec<String> {
     calendar::names(spec, &mut names);
     covariates::names(spec, &mut names);
     solar::names(spec, &mut names);
+    wind::names(spec, &mut names);
     names
 }
 
@@ -132,6 +135,7 @@ struct Context<'a> {
     local: LocalTime,
     days: Days,
     site: Option<Site>,
+    winds: Vec<wind::Wind>,
 }
 
 /// A forecast start.
@@ -193,6 +197,7 @@ impl<'a> Context<'a> {
             days: Days::new(spec, local.local(first.seconds()).day - 1, last_day),
             local,
             site: spec.location.map(Site::new),
+            winds: wind::winds(spec),
         })
     }
 
@@ -263,6 +268,7 @@ impl<'a> Context<'a> {
                 calendar::row(self.spec, &row, &mut cells);
                 covariates::row(self, &known, &row, &mut cells);
                 solar::row(self, &clearness, &row, &mut cells);
+                wind::row(self, &known, &row, &mut cells);
                 debug_assert!(cells.0.len() == 0, "a group names more cells than it writes");
                 row.key()
             })

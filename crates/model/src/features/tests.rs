@@ -280,6 +280,53 @@ fn covariates_of_the_past_show_no_future() {
 }
 
 #[test]
+fn winds_are_derived_from_components_for_wind_series_alone() {
+    let mut data = counting("2026-01-01T00:00:00Z", 60, "UTC", "PT1H");
+    data.series.kind = SeriesKind::Wind;
+    let grid = data.target.grid();
+    let mut ahead = |name: &str, value: fn(usize) -> f64| {
+        covariate(&mut data, name, SeriesKind::Weather, true, column(grid, SignedDuration::ZERO, value));
+        data.covariates.last_mut().unwrap().column = Column::new(
+            grid,
+            &grid
+                .times()
+                .enumerate()
+                .map(|(i, valid_time)| Observation { valid_time, available_at: Time::MIN, value: value(i) })
+                .collect::<Vec<_>>(),
+        )
+        .0;
+    };
+    // At 10 m the wind blows to the north-east, ever faster over the day; at 100 m to the north at 9 m/s.
+    ahead("V10", |i| 4.0 * ((i % 24) as f64 / 10.0));
+    ahead("U10", |i| 3.0 * ((i % 24) as f64 / 10.0));
+    ahead("u_100m", |_| 0.0);
+    ahead("v_100m", |_| 9.0);
+    ahead("humidity", |_| 50.0);
+    ahead("ws_2", |_| 6.0);
+    let matrix = one(&data, "2026-02-10T00:00:00Z", 24);
+    let on = |name: &str| cell(&matrix, 10, &format!("wind:{name}"));
+    let near = |a: f32, b: f32| assert!((a - b).abs() < 1e-4, "{a} for {b}");
+    near(on("10:speed"), 5.0);
+    near(on("10:sin"), 0.8);
+    near(on("10:cos"), 0.6);
+    near(on("10:ramp_before"), 0.5);
+    near(on("10:ramp_after"), 0.5);
+    near(on("10:around"), 5.0);
+    near(on("10:day_mean"), 5.75);
+    near(on("10:cubed"), 125.0);
+    near(on("100:power_9"), 0.5);
+    near(on("100:power_around"), 0.5);
+    near(on("2:power_6"), 0.5);
+    near(on("shear"), 4.0 / 14.0);
+    near(on("veer"), 0.6);
+    assert_eq!(cell(&matrix, 0, "wind:10:sin"), 0.0, "a calm has no direction");
+    assert!(matrix.column("wind:2:speed").is_none(), "a speed is its own column already");
+    assert_eq!(matrix.names.iter().filter(|name| name.starts_with("wind:")).count(), 12 + 12 + 7 + 2);
+    data.series.kind = SeriesKind::Load;
+    assert!(one(&data, "2026-02-10T00:00:00Z", 1).names.iter().all(|name| !name.starts_with("wind:")));
+}
+
+#[test]
 fn clear_sky_index_scales_the_coming_sun() {
     let mut data = counting("2026-05-01T00:00:00Z", 30, "UTC", "PT1H");
     data.series.kind = SeriesKind::Solar;
