@@ -261,7 +261,9 @@ fn fit_final(
     let origins = features::training_origins(dataset, recipe, end, end);
     let matrix = features::build(dataset, spec, &origins, recipe.horizon);
     let target = features::target(dataset, &matrix.keys, Time::MAX, masked);
-    Ok(learn::learn(recipe, &features::training_set(&matrix, &target))?)
+    let mut data = features::training_set(&matrix, &target);
+    data.past = features::past(dataset, recipe, end);
+    Ok(learn::learn(recipe, &data)?)
 }
 
 /// The backtest of the recipe and of every baseline on the last days, as a flat list of numbers:

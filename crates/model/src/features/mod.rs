@@ -23,6 +23,7 @@ mod calendar;
 mod civil;
 mod covariates;
 mod lags;
+mod past;
 mod rows;
 mod solar;
 mod spec;
@@ -40,6 +41,7 @@ use rayon::prelude::*;
 use crate::dataset::{Column, Dataset};
 use crate::matrix::{FeatureMatrix, RowKey};
 
+pub use past::past;
 pub(crate) use rows::{first_known, lattice};
 pub use rows::{target, training_begin, training_origins, training_set};
 pub use spec::{

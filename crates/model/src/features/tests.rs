@@ -1,6 +1,8 @@
 //! Every group of features against small cases computed by hand.
 
-use forewatt_domain::{Location, Observation, Resolution, Series, SeriesKind, TimeGrid};
+use forewatt_domain::{
+    Family, Location, Observation, QuantileLevels, Recipe, Resolution, Series, SeriesKind, TimeGrid,
+};
 use jiff::SignedDuration;
 
 use super::*;
@@ -345,6 +347,37 @@ fn clear_sky_index_scales_the_coming_sun() {
     assert!((cell(&matrix, 12, "clear_sky_expected_7d") - actual).abs() < 0.01 * actual);
     assert_eq!(cell(&matrix, 0, "clear_sky_ghi"), 0.0);
     assert!(cell(&matrix, 0, "clear_sky_index_day_1").is_nan());
+}
+
+#[test]
+fn the_past_is_the_mean_temperature_before_the_cutoff_as_known_then() {
+    let mut data = counting("2026-01-01T00:00:00Z", 30, "UTC", "PT1H");
+    let grid = data.target.grid();
+    let late = |hours: i64, by: f64| column(grid, SignedDuration::from_hours(hours), move |i| i as f64 + by);
+    covariate(&mut data, "a", SeriesKind::Temperature, false, late(1, 0.0));
+    covariate(&mut data, "b", SeriesKind::Temperature, false, late(3, 10.0));
+    covariate(&mut data, "c", SeriesKind::Weather, false, late(1, 1e6));
+    let recipe = Recipe {
+        target: "load".parse().unwrap(),
+        covariates: vec![],
+        resolution: data.step(),
+        horizon: hours(&data, 24),
+        family: Family::Scenario,
+        levels: QuantileLevels::deciles(),
+        training_days: None,
+        origin_every_steps: 24,
+        seed: 1,
+        non_negative: true,
+    };
+    let known = past(&data, &recipe, grid.time(100)).unwrap();
+    assert_eq!((known.start, known.values.len()), (grid.start, 100));
+    assert_eq!((known.values[0], known.values[97]), (5.0, 102.0));
+    assert_eq!(known.values[99], 99.0, "b is not known yet");
+    assert_eq!(past(&data, &recipe, grid.time(100).plus_micros(-1)).unwrap().values.len(), 99);
+    let near = Recipe { family: Family::Auto, ..recipe };
+    assert_eq!(past(&data, &near, grid.time(100)), None, "a day ahead nobody asks");
+    let far = Recipe { horizon: hours(&data, 744), ..near };
+    assert!(past(&data, &far, grid.time(100)).is_some());
 }
 
 #[test]

@@ -13,6 +13,10 @@ use super::{epf, ett, gefcom_load, load, m4, wind};
 pub const MODELS: &[&str] =
     &["seasonal-naive", "seasonal-empirical", "linear", "gbdt", "lear", "mlp", "gp", "ensemble", "auto"];
 
+/// Those asked for forecasts of a month: models of whole days answer no more than some weeks.
+pub const FAR_MODELS: &[&str] =
+    &["seasonal-naive", "seasonal-empirical", "linear", "gbdt", "scenario", "ensemble", "auto"];
+
 /// A row of the list of benchmarks.
 #[derive(Debug, Clone, Copy)]
 pub struct Task {
