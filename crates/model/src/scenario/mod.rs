@@ -125,14 +125,7 @@ impl Predict for ScenarioModel {
         for keys in features.keys.chunk_by(|a, b| a.origin == b.origin) {
             let leads = keys.iter().map(|key| key.lead as usize + 1).max().unwrap_or(1);
             let courses = self.history.courses(keys[0].origin, leads);
-            // What a regression reads of each course at each lead.
-            let read: Vec<Vec<_>> = courses
-                .par_iter()
-                .map(|course| {
-                    (0..leads).map(|lead| self.climate.read(course, self.history.lead_in() + lead)).collect()
-                })
-                .collect();
-            let rows: Vec<(f32, Vec<f32>)> = keys.par_iter().map(|key| self.answer(key, &read)).collect();
+            let rows: Vec<(f32, Vec<f32>)> = keys.par_iter().map(|key| self.answer(key, &courses)).collect();
             for (mean, quantiles) in rows {
                 answer.mean.push(mean);
                 answer.quantiles.extend(quantiles);
@@ -144,14 +137,15 @@ impl Predict for ScenarioModel {
 
 impl ScenarioModel {
     /// Mean and quantiles of one row over the courses of the temperature.
-    fn answer(&self, key: &RowKey, courses: &[Vec<weather::Reading>]) -> (f32, Vec<f32>) {
+    fn answer(&self, key: &RowKey, courses: &[Vec<f32>]) -> (f32, Vec<f32>) {
         let model = &self.slots[slot(key, self.slots.len())];
         let day = Day::new(key);
         let errors = model.errors(&day);
         let base = model.of_day(&day);
         let mut values = Vec::with_capacity(courses.len() * errors.len());
         for course in courses {
-            let value = base + model.of_weather(&course[key.lead as usize]);
+            let weather = self.climate.read(course, self.history.lead_in() + key.lead as usize);
+            let value = base + model.of_weather(&weather);
             values.extend(errors.iter().map(|error| self.back(model.held(value) + error)));
         }
         values.sort_unstable_by(f32::total_cmp);
