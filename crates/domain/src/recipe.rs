@@ -31,6 +31,8 @@ pub enum Family {
     Ensemble,
     /// The mixture of those that do best on the last part of the history.
     Auto,
+    /// Quantiles of the load under the temperatures of past years, for weeks and months ahead.
+    Scenario,
 }
 
 /// The text names no family.
@@ -43,10 +45,20 @@ pub struct UnknownFamily {
 
 impl Family {
     /// The words that name the families, in the order of [`Family::ALL`].
-    pub const NAMES: [&'static str; 9] =
-        ["seasonal-naive", "seasonal-empirical", "linear", "gbdt", "lear", "mlp", "gp", "ensemble", "auto"];
-    /// Every family, simplest first.
-    pub const ALL: [Self; 9] = [
+    pub const NAMES: [&'static str; 10] = [
+        "seasonal-naive",
+        "seasonal-empirical",
+        "linear",
+        "gbdt",
+        "lear",
+        "mlp",
+        "gp",
+        "ensemble",
+        "auto",
+        "scenario",
+    ];
+    /// Every family; the order is that of stored models, so new ones come last.
+    pub const ALL: [Self; 10] = [
         Self::SeasonalNaive,
         Self::SeasonalEmpirical,
         Self::Linear,
@@ -56,7 +68,14 @@ impl Family {
         Self::Gp,
         Self::Ensemble,
         Self::Auto,
+        Self::Scenario,
     ];
+
+    /// Whether it learns from the whole course of past temperatures: of the mixtures only those that look far ahead.
+    #[must_use]
+    pub const fn asks_past_weather(self, far: bool) -> bool {
+        matches!(self, Self::Scenario) || (far && matches!(self, Self::Ensemble | Self::Auto))
+    }
 
     /// Whether it learns whole days and nothing else, and so asks for forecast starts whole days apart.
     #[must_use]

@@ -18,6 +18,12 @@ pub const LATE_SHARE: f64 = 0.2;
 pub const LATE_DAYS_MIN: i64 = 7;
 /// The most days that teach weights or a calibration: newer is truer.
 pub const LATE_DAYS_MAX: i64 = 90;
+/// As above for horizons too long for whole days: two years, so that every season has its say twice.
+pub const FAR_SHARE: f64 = 0.34;
+/// The least days that teach weights of long horizons.
+pub const FAR_DAYS_MIN: i64 = 120;
+/// The most days that teach weights of long horizons.
+pub const FAR_DAYS_MAX: i64 = 731;
 /// Steps of the exponentiated gradient.
 const STEPS: usize = 150;
 /// Rows per lead group that are looked at; more are thinned evenly.

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::calibration::{Calibration, Coverage, Held};
 use crate::days::{self, DayModel, TimeLeft};
 use crate::ensemble::{self, Ensemble, EnsembleModel, Weights};
-use crate::groups::split_late;
-use crate::matrix::{FeatureMatrix, TrainingSet};
+use crate::groups::{Split, split_late};
+use crate::matrix::{FeatureMatrix, RowKey, TrainingSet};
 use crate::member::{Member, Purpose};
 use crate::predict::{ModelError, Predict, Predictions};
 use crate::quantile;
@@ -53,7 +53,8 @@ pub struct FittedModel {
 ///
 /// The last fifth of the origins (at least 7 and at most 90 days) is held out of a first fit and teaches the
 /// calibration and, for an ensemble, the weights; then the model is fitted again on everything. With too little
-/// history for that the model is not calibrated, which its notes say.
+/// history for that, or a horizon of weeks, the model is not calibrated, which its notes say; the weights of a horizon
+/// of weeks come from the last two years.
 ///
 /// # Errors
 /// [`ModelError::TooFewRows`] when the family cannot learn from so few rows, [`ModelError::Numeric`] when matrix and
@@ -89,23 +90,22 @@ pub fn learn_within(
     }
     let days = bounds.days(data);
     let data = days.as_ref().unwrap_or(data);
-    let split = split_late(
-        &data.features.keys,
-        ensemble::LATE_SHARE,
-        ensemble::LATE_DAYS_MIN,
-        ensemble::LATE_DAYS_MAX,
-    );
+    let far = days::model::goes_far(&data.features.keys);
+    let split = held_out(recipe, &data.features.keys, far);
     let trial = split.and_then(|split| {
         let (early, late) = (data.filter_rows(&split.early), data.filter_rows(&split.late));
         // An early part that is too small for the family is no reason to fail: only to stay uncalibrated.
         Trial::new(recipe, &early, late).ok()
     });
-    if trial.is_none() {
+    if far {
+        notes.push("the horizon is too long to calibrate: few forecasts of it fit into a year".to_owned());
+    } else if trial.is_none() {
         notes.push(
             "the history is too short to hold forecasts out: the quantiles are not calibrated".to_owned(),
         );
     }
     let model = fit(recipe, data, trial.as_ref(), &mut notes)?;
+    let trial = trial.filter(|_| !far);
     let calibration = trial.map(|trial| trial.calibrate(&model, &recipe.levels)).transpose()?.flatten();
     match &model {
         Model::Single(member) => notes.extend(member.describe()),
@@ -163,6 +163,17 @@ fn clean(data: &TrainingSet, notes: &mut Vec<String>) -> Result<Option<TrainingS
     Ok(Some(data.filter(|i| data.target[i].is_finite())))
 }
 
+/// Which forecasts to hold out: the last weeks, or for those of a month the last years; none where they would teach
+/// nothing, as a calibration learned in one season is wrong in the next.
+fn held_out(recipe: &Recipe, keys: &[RowKey], far: bool) -> Option<Split> {
+    if !far {
+        let (least, most) = (ensemble::LATE_DAYS_MIN, ensemble::LATE_DAYS_MAX);
+        return split_late(keys, ensemble::LATE_SHARE, least, most);
+    }
+    let (least, most) = (ensemble::FAR_DAYS_MIN, ensemble::FAR_DAYS_MAX);
+    mixes(recipe.family).then(|| split_late(keys, ensemble::FAR_SHARE, least, most)).flatten()
+}
+
 /// A first fit, without the held-out forecasts, and what it foretold for them.
 struct Trial {
     late: TrainingSet,
@@ -179,7 +190,7 @@ impl Trial {
             let predictions = member.predict(&late.features)?;
             return Ok(Self { late, predictions, mixture: None });
         }
-        let members = mixture(recipe).fit_members(early, levels, Purpose::Trial, &mut Vec::new())?;
+        let members = mixture(recipe, early).fit_members(early, levels, Purpose::Trial, &mut Vec::new())?;
         // A handful of weights hardly adapts to the rows, so the same rows may calibrate the mixture.
         let (weights, predictions) = ensemble::weigh(&members, &late, levels)?;
         Ok(Self { late, predictions, mixture: Some((members, weights)) })
@@ -202,8 +213,13 @@ fn mixes(family: Family) -> bool {
     matches!(family, Family::Ensemble | Family::Auto)
 }
 
-fn mixture(recipe: &Recipe) -> Ensemble {
-    Ensemble { seed: recipe.seed, ..Ensemble::default() }
+fn mixture(recipe: &Recipe, data: &TrainingSet) -> Ensemble {
+    let mut members = Member::FAMILIES.to_vec();
+    if days::model::goes_far(&data.features.keys) {
+        members = Member::FAR_FAMILIES.to_vec();
+        members.retain(|family| *family != Family::Scenario || data.past.is_some());
+    }
+    Ensemble { seed: recipe.seed, members }
 }
 
 fn fit(
@@ -216,7 +232,7 @@ fn fit(
         let member = Member::fit(recipe.family, recipe.seed, data, &recipe.levels, Purpose::Use);
         return member.map(Model::Single);
     }
-    let members = mixture(recipe).fit_members(data, &recipe.levels, Purpose::Use, notes)?;
+    let members = mixture(recipe, data).fit_members(data, &recipe.levels, Purpose::Use, notes)?;
     let weighed = trial.and_then(|trial| trial.mixture.as_ref());
     Ok(Model::Ensemble(match weighed {
         Some((early, weights)) => EnsembleModel::new(members, early, weights),

@@ -22,6 +22,7 @@ pub mod predict;
 pub mod quality;
 pub mod quantile;
 mod random;
+pub mod scenario;
 #[cfg(test)]
 mod synthetic;
 mod wide;

@@ -1,6 +1,7 @@
 //! The one matrix every model reads: a row per (forecast start, lead time), a column per feature.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use forewatt_domain::Time;
 
@@ -117,6 +118,19 @@ pub struct TrainingSet {
     pub features: FeatureMatrix,
     /// One finite value per row.
     pub target: Vec<f32>,
+    /// The weather up to the time of learning, for models that ask what past years' weather would do.
+    pub past: Option<Arc<Past>>,
+}
+
+/// The course of a temperature up to an instant, as known then.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Past {
+    /// The start of the first period.
+    pub start: Time,
+    /// From one value to the next.
+    pub step_micros: i64,
+    /// One value a step, in degC; NaN where nothing was known.
+    pub values: Vec<f32>,
 }
 
 impl TrainingSet {
@@ -130,6 +144,10 @@ impl TrainingSet {
     /// The given rows, in the given order.
     #[must_use]
     pub fn filter_rows(&self, rows: &[usize]) -> Self {
-        Self { features: self.features.select(rows), target: rows.iter().map(|&i| self.target[i]).collect() }
+        Self {
+            features: self.features.select(rows),
+            target: rows.iter().map(|&i| self.target[i]).collect(),
+            past: self.past.clone(),
+        }
     }
 }

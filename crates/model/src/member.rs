@@ -8,6 +8,7 @@ use crate::gbdt::{Booster, Forest, Params};
 use crate::linear::{Linear, LinearModel};
 use crate::matrix::{FeatureMatrix, TrainingSet};
 use crate::predict::{Fit, ModelError, Predict, Predictions};
+use crate::scenario::{Scenario, ScenarioModel};
 
 /// A fitted model of one family.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +21,8 @@ pub enum Member {
     Linear(LinearModel),
     /// Gradient-boosted trees.
     Gbdt(Forest),
+    /// The load under the temperatures of past years.
+    Scenario(Box<ScenarioModel>),
 }
 
 /// What a fitted member is for.
@@ -32,9 +35,13 @@ pub enum Purpose {
 }
 
 impl Member {
-    /// The families a member can have, simplest first.
+    /// The families of an ensemble's members, simplest first.
     pub const FAMILIES: [Family; 4] =
         [Family::SeasonalNaive, Family::SeasonalEmpirical, Family::Linear, Family::Gbdt];
+    /// Those of forecasts too long for whole days: trees grown on a hundred times as many rows as there are days are
+    /// not worth their time there.
+    pub const FAR_FAMILIES: [Family; 4] =
+        [Family::SeasonalNaive, Family::SeasonalEmpirical, Family::Linear, Family::Scenario];
 
     /// Learns a model of `family`; `seed` is for what is random in it.
     ///
@@ -55,6 +62,7 @@ impl Member {
                 let params = Params { seed, refit: purpose == Purpose::Use, ..Params::default() };
                 Self::Gbdt(Booster { params }.fit(data, levels)?)
             }
+            Family::Scenario => Self::Scenario(Box::new(Scenario.fit(data, levels)?)),
             Family::Lear | Family::Mlp | Family::Gp | Family::Ensemble | Family::Auto => {
                 let what = format!(
                     "{family} is no model of single rows and cannot be a member of an ensemble of them"
@@ -72,6 +80,7 @@ impl Member {
             Self::SeasonalEmpirical(_) => Family::SeasonalEmpirical,
             Self::Linear(_) => Family::Linear,
             Self::Gbdt(_) => Family::Gbdt,
+            Self::Scenario(_) => Family::Scenario,
         }
     }
 
@@ -81,6 +90,7 @@ impl Member {
         match self {
             Self::Linear(model) => Some(model.describe()),
             Self::Gbdt(model) => Some(format!("gbdt: {} trees", model.trees())),
+            Self::Scenario(model) => Some(model.describe()),
             Self::SeasonalNaive(_) | Self::SeasonalEmpirical(_) => None,
         }
     }
@@ -93,6 +103,7 @@ impl Member {
             Self::SeasonalEmpirical(model) => model.is_sound(levels),
             Self::Linear(model) => model.is_sound(levels.len()),
             Self::Gbdt(model) => model.levels() == levels.as_slice(),
+            Self::Scenario(model) => model.is_sound(levels),
         }
     }
 }
@@ -104,6 +115,7 @@ impl Predict for Member {
             Self::SeasonalEmpirical(model) => model.predict(features),
             Self::Linear(model) => model.predict(features),
             Self::Gbdt(model) => model.predict(features),
+            Self::Scenario(model) => model.predict(features),
         }
     }
 }

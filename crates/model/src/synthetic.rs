@@ -86,6 +86,7 @@ pub fn training(shape: Shape) -> TrainingSet {
     let mut set = TrainingSet {
         features: FeatureMatrix { names: NAMES.map(str::to_owned).to_vec(), keys: vec![], values: vec![] },
         target: vec![],
+        past: None,
     };
     for origin in (WARM_UP_DAYS * 24..(WARM_UP_DAYS + shape.days) * 24).step_by(shape.every) {
         for lead in 0..shape.horizon {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use forewatt_domain::{Covariate, Observation, Resolution, Series, SeriesName, Time, TimeGrid};
+use forewatt_domain::time::MICROS_PER_DAY;
+use forewatt_domain::{Covariate, Observation, Resolution, Series, SeriesKind, SeriesName, Time, TimeGrid};
 use forewatt_model::dataset::{Column, CovariateColumn, Dataset};
 use forewatt_model::features;
 use forewatt_store::{ObservationRange, ObservationStore};
@@ -47,8 +48,16 @@ impl Service {
         };
         let mut columns = Vec::with_capacity(covariates.len());
         for covariate in covariates {
-            let series = self.series(&covariate.series).await?.series.clone();
-            let column = self.load_column(&series, grid, covariates_from, view).await?;
+            let info = self.series(&covariate.series).await?;
+            let series = info.series.clone();
+            let (grid, from) = match (view, info.state.first_valid_time) {
+                (View::Revisions { .. }, Some(begin)) => {
+                    let grid = temperature_grid(grid, series.kind, begin);
+                    (grid, covariates_from.min(grid.start))
+                }
+                _ => (grid, covariates_from),
+            };
+            let column = self.load_column(&series, grid, from, view).await?;
             columns.push(CovariateColumn { series, known_ahead: covariate.known_ahead, column });
         }
         Ok(Dataset { series: target.clone(), target: target_column, covariates: columns })
@@ -71,6 +80,21 @@ impl Service {
         let observations = resample(observations, series.resolution, grid);
         Ok(Column::new(grid, &observations).0)
     }
+}
+
+/// The years of temperatures a model may learn from before its target begins; more are left out.
+const TEMPERATURE_YEARS_MAX: i64 = 21;
+
+/// The grid of a covariate that begins at `begin`: the target's, and for temperatures the years before it too, because
+/// models of months ahead ask what past years' weather would do.
+pub(crate) fn temperature_grid(grid: TimeGrid, kind: SeriesKind, begin: Time) -> TimeGrid {
+    let begin = begin.max(grid.start.plus_micros(-TEMPERATURE_YEARS_MAX * 366 * MICROS_PER_DAY));
+    let earlier = usize::try_from(grid.start.micros_since(begin) / grid.step.micros()).unwrap_or(0);
+    if kind != SeriesKind::Temperature {
+        return grid;
+    }
+    let start = grid.start.plus_micros(-(earlier as i64) * grid.step.micros());
+    TimeGrid { start, len: grid.len + earlier, ..grid }
 }
 
 /// Observations of one step on another: a coarser value holds for every finer step inside it; finer values are
@@ -140,6 +164,20 @@ mod tests {
             step: Resolution::from_seconds(minutes * 60).unwrap(),
             len: 9,
         }
+    }
+
+    #[test]
+    fn temperatures_keep_the_years_before_the_target() {
+        let target = TimeGrid { start: Time::from_seconds(1_000_000_020), ..grid(60) };
+        let begin = target.start.plus_micros(-(MICROS_PER_DAY + 1));
+        let longer = temperature_grid(target, SeriesKind::Temperature, begin);
+        assert_eq!((longer.start, longer.len), (target.start.plus_micros(-MICROS_PER_DAY), 24 + 9));
+        assert_eq!(longer.time(24), target.start, "its instants are the target's");
+        assert_eq!(temperature_grid(target, SeriesKind::Weather, begin), target);
+        let late = target.start.plus_micros(MICROS_PER_DAY);
+        assert_eq!(temperature_grid(target, SeriesKind::Temperature, late), target);
+        let most = temperature_grid(target, SeriesKind::Temperature, Time::MIN).len;
+        assert!(most <= 22 * 366 * 24, "{most}");
     }
 
     #[test]

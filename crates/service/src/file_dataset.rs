@@ -6,6 +6,7 @@ use forewatt_domain::{Covariate, Observation, Series, SeriesKind, SeriesName, Ti
 use forewatt_model::dataset::{Column, CovariateColumn, Dataset};
 
 use crate::dataset::check_covariates;
+use crate::dataset::temperature_grid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{self, ColumnMap, ImportOptions, Report, Source};
 
@@ -92,6 +93,8 @@ pub fn read(source: &dyn Source, columns: &FileColumns, mut options: ImportOptio
             unit: String::new(),
             ..target.clone()
         };
+        let begin = observations.iter().map(|o| o.valid_time).min();
+        let grid = begin.map_or(grid, |begin| temperature_grid(grid, column.kind, begin));
         CovariateColumn {
             series,
             known_ahead: covariate.known_ahead,

@@ -325,7 +325,9 @@ fn training_rows(
     }
     let matrix = features::build(dataset, spec, &origins, recipe.reach());
     let target = features::target(dataset, &matrix.keys, Time::MAX, masked);
-    Ok(features::training_set(&matrix, &target))
+    let mut data = features::training_set(&matrix, &target);
+    data.past = features::past(dataset, recipe, end);
+    Ok(data)
 }
 
 /// The backtest of the recipe and of every baseline on the last days, as a flat list of numbers:

@@ -103,7 +103,9 @@ pub fn run_within(
     let learner = |recipe: &Recipe, data: &TrainingSet| -> Result<Box<dyn Predict>, ModelError> {
         Ok(Box::new(learn(recipe, data)?))
     };
-    let whole_days = recipe.family.prefers_whole_days();
+    // What is too long for whole days need not be built for them.
+    let whole_days = recipe.family.needs_whole_days()
+        || (recipe.family.prefers_whole_days() && plan.horizon.steps() <= days::frame::OUTPUTS_MAX);
     // Whole days are learned from whole days, however far apart the tests lie.
     let per_day = u32::try_from(dataset.step().steps_per_day()).unwrap_or(1);
     let daily = Recipe { origin_every_steps: per_day, horizon: plan.horizon, ..recipe.clone() };
@@ -266,6 +268,7 @@ impl<'a> Run<'a> {
         TrainingSet {
             features: self.matrix.select(&rows),
             target: usable.iter().map(|&i| target[i]).collect(),
+            past: features::past(self.dataset, &self.recipe, cutoff),
         }
     }
 }

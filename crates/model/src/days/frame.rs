@@ -36,6 +36,9 @@ const WEEKDAYS: [&str; 11] = [
 /// The season, and the level of the week before.
 const SEASONS: [&str; 4] = ["day_of_year_sin", "day_of_year_cos", "day_of_year_sin_2", "day_of_year_cos_2"];
 
+/// What a wind series is given of a wind ahead, beside its components.
+const WINDS: [&str; 2] = [":speed", ":power_around"];
+
 /// What an input says, for models that weigh their kinds differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
@@ -245,6 +248,13 @@ impl Layout {
         }
         for name in past {
             self.add_course(Role::Past(1), name, day, bin);
+        }
+        // The curves of a wind, not only its components: what they are between past days says nothing more.
+        let is_wind =
+            |name: &&String| name.starts_with("wind:") && WINDS.iter().any(|end| name.ends_with(end));
+        let winds: Vec<String> = self.columns.iter().filter(is_wind).cloned().collect();
+        for name in winds {
+            self.add_course(Role::Ahead(0), &name, self.steps, bin);
         }
         parts
     }

@@ -1,15 +1,16 @@
 //! The fitted mixture of whole days: learners, weights, errors, and the layout that feeds them.
 
+use forewatt_domain::time::MICROS_PER_DAY;
 use forewatt_domain::{QuantileLevels, Recipe, Time};
 use serde::{Deserialize, Serialize};
 
-use super::frame::{DayFrame, Layout, Question, is_daily};
+use super::frame::{DayFrame, Layout, OUTPUTS_MAX, Question, is_daily};
 use super::learner::{Learner, team};
 use super::race::{Race, TimeLeft};
 use super::roll::{Course, mix, roll};
 use super::state::State;
 use crate::calibration::Coverage;
-use crate::matrix::{FeatureMatrix, TrainingSet};
+use crate::matrix::{FeatureMatrix, RowKey, TrainingSet};
 use crate::predict::{ModelError, Predict, Predictions};
 
 /// Days on which the mixture learns its weights and errors, as far as the history has twice as many.
@@ -54,6 +55,21 @@ pub fn check_starts(origins: &[Time], family: &'static str) -> Result<(), ModelE
         return Err(ModelError::TooFewDays { family, days: origins.len(), needed: DAYS_MIN });
     }
     Ok(())
+}
+
+/// Days from which on a forecast says more about the climate than about the weather.
+const FAR_DAYS: i64 = 14;
+
+/// Whether the last of so many steps, so long after the forecast start, is beyond both whole days and the weather.
+#[must_use]
+pub fn is_far(steps: usize, micros: i64) -> bool {
+    steps > OUTPUTS_MAX && micros >= FAR_DAYS * MICROS_PER_DAY
+}
+
+/// Whether forecasts like these go [far](is_far).
+#[must_use]
+pub fn goes_far(keys: &[RowKey]) -> bool {
+    keys.iter().any(|key| is_far(key.lead as usize + 1, key.valid_time.micros_since(key.origin)))
 }
 
 /// Whether the rows can teach whole days.

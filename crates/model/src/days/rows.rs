@@ -75,7 +75,7 @@ impl Trees {
         let column = Array2::from_shape_fn((raw.len(), 1), |(i, _)| raw[i]);
         let scaler = Scaler::new(column.view(), true);
         let target = raw.iter().map(|&v| scaler.forward(0, v)).collect();
-        let data = TrainingSet { features: features.select(&rows), target };
+        let data = TrainingSet { features: features.select(&rows), target, past: None };
         let params =
             Params { trees: TREES, held_out_share: 0.0, refit: false, seed: self.seed, ..Params::default() };
         if let Ok(forest) = (Booster { params }).fit(&data, &median()) {

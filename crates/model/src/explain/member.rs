@@ -81,7 +81,11 @@ pub(super) fn is_divisible(model: &Model) -> bool {
     let known = |member: &Member| {
         matches!(
             member,
-            Member::SeasonalNaive(_) | Member::SeasonalEmpirical(_) | Member::Linear(_) | Member::Gbdt(_)
+            Member::SeasonalNaive(_)
+                | Member::SeasonalEmpirical(_)
+                | Member::Linear(_)
+                | Member::Gbdt(_)
+                | Member::Scenario(_)
         )
     };
     if let Model::Single(member) = model {
@@ -133,7 +137,7 @@ fn of_member(member: &Member, task: &Task<'_>) -> Result<Shares, ModelError> {
     if let Member::SeasonalNaive(model) = member {
         return of_naive(model, task);
     }
-    if let Member::SeasonalEmpirical(_) = member {
+    if let Member::SeasonalEmpirical(_) | Member::Scenario(_) = member {
         // It reads no features: everything it says comes from what the row is about, which is counted elsewhere.
         return Ok(Shares::new(task));
     }

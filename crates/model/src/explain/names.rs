@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// Features that tell of one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// For machines: `own_past`, `level`, `calendar`, `holidays`, `season`, `sun`, `covariate:NAME`, `other`.
+    /// For machines: `own_past`, `level`, `calendar`, `holidays`, `season`, `sun`, `wind`, `covariate:NAME`, `other`.
     pub id: String,
     /// For people.
     pub label: String,
@@ -42,13 +42,14 @@ const COVARIATE_SUFFIXES: [(&str, &str); 13] = [
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// Groups that every model may have, in the order they are told.
-const FIXED: [(&str, &str); 7] = [
+const FIXED: [(&str, &str); 8] = [
     ("own_past", "same time on earlier days and weeks"),
     ("level", "recent values and level"),
     ("calendar", "time of day, day of the week, lead time"),
     ("holidays", "holidays and bridge days"),
     ("season", "season and trend"),
     ("sun", "the sun over the place"),
+    ("wind", "speed, power and direction of the wind"),
     ("other", "other features"),
 ];
 
@@ -118,6 +119,8 @@ fn group_id(name: &str) -> String {
         "calendar"
     } else if starts(&["solar_", "clear_sky_"]) {
         "sun"
+    } else if starts(&["wind:"]) {
+        "wind"
     } else {
         "other"
     };
@@ -129,6 +132,9 @@ fn group_id(name: &str) -> String {
 pub fn label(name: &str) -> String {
     if let Some((series, words)) = covariate(name) {
         return if words.is_empty() { series.to_owned() } else { format!("{series}, {words}") };
+    }
+    if let Some(wind) = name.strip_prefix("wind:") {
+        return format!("wind, {}", wind.replace([':', '_'], " "));
     }
     let number = |prefix: &str| name.strip_prefix(prefix).and_then(|rest| rest.parse::<u32>().ok());
     if let Some(weeks) = number("lag_week_") {
@@ -189,6 +195,7 @@ mod tests {
             "cov:t.2m:day_mean",
             "cov:wind:last",
             "clear_sky_ghi",
+            "wind:100:power_9",
         ]
         .map(str::to_owned)
         .to_vec();
@@ -208,7 +215,9 @@ mod tests {
             "covariate:t.2m",
             "covariate:wind",
             "sun",
+            "wind",
         ];
+        assert_eq!(label("wind:100:power_9"), "wind, 100 power 9");
         assert_eq!(ids, expected);
         assert_eq!(label("cov:t.2m"), "t.2m");
         assert_eq!(label("cov:t.2m:day_mean"), "t.2m, mean of the day");

@@ -53,6 +53,14 @@ impl Known {
             mean_24h: mean(day),
         }
     }
+
+    /// The value of one known ahead; NaN where there is none.
+    pub(super) fn ahead(&self, index: i64) -> f32 {
+        match self {
+            Self::Ahead(window) => window.at(index),
+            Self::Past { .. } => f32::NAN,
+        }
+    }
 }
 
 /// Values as known at one origin, with running sums so that every mean costs two reads.

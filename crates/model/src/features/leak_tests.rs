@@ -13,14 +13,14 @@ const ZONES: [&str; 5] =
     ["UTC", "Europe/Madrid", "Australia/Lord_Howe", "Asia/Kathmandu", "America/St_Johns"];
 const STEPS: [&str; 3] = ["PT1H", "PT30M", "PT15M"];
 
-/// Observations of the target, a covariate known ahead and one of the past, with gaps and several vintages.
+/// Observations of the target, a covariate known ahead, one of the past and the two parts of a wind, with gaps and several vintages.
 #[derive(Debug, Clone)]
 struct Case {
     kind: SeriesKind,
     zone: &'static str,
     step: &'static str,
     start: Time,
-    columns: [Vec<Observation>; 3],
+    columns: [Vec<Observation>; 5],
     origin: Time,
 }
 
@@ -49,7 +49,7 @@ impl Case {
             zone: ZONES[pick(3, 5)],
             step,
             start,
-            columns: [vec![], vec![], vec![]],
+            columns: std::array::from_fn(|_| vec![]),
             origin: start,
         };
         let grid = case.grid();
@@ -59,7 +59,7 @@ impl Case {
             for (i, valid_time) in grid.times().enumerate() {
                 // Up to three revisions a slot: known from three days before to two days after it.
                 for revision in 0..3 {
-                    let place = (10 + 4 * (i * 9 + c * 3 + revision)) as u64;
+                    let place = (10 + 4 * (i * 15 + c * 3 + revision)) as u64;
                     if noise(seed, place) < 0.4 {
                         let shift = ((noise(seed, place + 1) * 120.0 - 72.0) * hour) as i64;
                         let value = noise(seed, place + 2) * 100.0;
@@ -94,6 +94,8 @@ impl Case {
             covariates: vec![
                 covariate("ahead", SeriesKind::Temperature, true, 1),
                 covariate("past", SeriesKind::Other, false, 2),
+                covariate("u10", SeriesKind::Weather, true, 3),
+                covariate("v10", SeriesKind::Weather, true, 4),
             ],
         }
     }
@@ -126,7 +128,7 @@ proptest! {
         let mut replaced = case.clone();
         let mut dropped = case.clone();
         let mut planted = case.clone();
-        for c in 0..3 {
+        for c in 0..case.columns.len() {
             let late = |o: &Observation| o.available_at > case.origin;
             replaced.columns[c].iter_mut().enumerate().filter(|(_, o)| late(o)).for_each(|(i, o)| {
                 o.value = 1e6 * noise(salt, i as u64);

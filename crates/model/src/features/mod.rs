@@ -16,6 +16,7 @@
 //! | `hour_sin` .. `slot_of_day` | civil time, weekday, holidays, season, trend, lead time |
 //! | `cov:NAME`, `cov:NAME:before` .. | a covariate known ahead around the row's valid time |
 //! | `cov:NAME:heating`, `:cooling`, `:mean_24h` | degree days and inertia of a temperature known ahead |
+//! | `wind:HEIGHT:speed`, `:cubed`, `:power_9` .. | speed, power and direction, where a wind series has the wind ahead |
 //! | `cov:NAME:last` .. | a covariate of which only the past is known |
 //! | `solar_elevation_sin`, `clear_sky_ghi`, `clear_sky_index_24h` .. | the sun over the place |
 
@@ -23,10 +24,12 @@ mod calendar;
 mod civil;
 mod covariates;
 mod lags;
+mod past;
 mod rows;
 mod solar;
 mod spec;
 mod weather;
+mod wind;
 
 #[cfg(test)]
 mod leak_tests;
@@ -39,6 +42,7 @@ use rayon::prelude::*;
 use crate::dataset::{Column, Dataset};
 use crate::matrix::{FeatureMatrix, RowKey};
 
+pub use past::past;
 pub use rows::{days_later, gate, target, training_begin, training_origins, training_set};
 pub(crate) use rows::{first_known, follows_clocks, starts};
 pub use spec::{
@@ -60,6 +64,7 @@ pub fn names(spec: &FeatureSpec) -> Vec<String> {
     calendar::names(spec, &mut names);
     covariates::names(spec, &mut names);
     solar::names(spec, &mut names);
+    wind::names(spec, &mut names);
     names
 }
 
@@ -133,6 +138,7 @@ struct Context<'a> {
     local: LocalTime,
     days: Days,
     site: Option<Site>,
+    winds: Vec<wind::Wind>,
 }
 
 /// A forecast start.
@@ -196,6 +202,7 @@ impl<'a> Context<'a> {
             days: Days::new(spec, local.local(first.seconds()).day - 1 - lags::LIKE_DAYS as i32, last_day),
             local,
             site: spec.location.map(Site::new),
+            winds: wind::winds(spec),
         })
     }
 
@@ -268,6 +275,7 @@ impl<'a> Context<'a> {
                 calendar::row(self.spec, &row, &mut cells);
                 covariates::row(self, &known, &row, &mut cells);
                 solar::row(self, &clearness, &row, &mut cells);
+                wind::row(self, &known, &row, &mut cells);
                 debug_assert!(cells.0.len() == 0, "a group names more cells than it writes");
                 row.key()
             })

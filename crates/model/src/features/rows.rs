@@ -43,7 +43,11 @@ fn merge(stretches: &[(Time, Time)]) -> Vec<(Time, Time)> {
 #[must_use]
 pub fn training_set(matrix: &FeatureMatrix, target: &[f32]) -> TrainingSet {
     let rows: Vec<usize> = (0..matrix.rows().min(target.len())).filter(|&i| target[i].is_finite()).collect();
-    TrainingSet { features: matrix.select(&rows), target: rows.iter().map(|&i| target[i]).collect() }
+    TrainingSet {
+        features: matrix.select(&rows),
+        target: rows.iter().map(|&i| target[i]).collect(),
+        past: None,
+    }
 }
 
 /// The origins to learn from at `cutoff`, rising: every `recipe.origin_every_steps` steps back from `anchor`

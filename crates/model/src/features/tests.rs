@@ -1,6 +1,8 @@
 //! Every group of features against small cases computed by hand.
 
-use forewatt_domain::{Location, Observation, Resolution, Series, SeriesKind, TimeGrid};
+use forewatt_domain::{
+    Family, Location, Observation, QuantileLevels, Recipe, Resolution, Series, SeriesKind, TimeGrid,
+};
 use jiff::SignedDuration;
 
 use super::*;
@@ -280,6 +282,53 @@ fn covariates_of_the_past_show_no_future() {
 }
 
 #[test]
+fn winds_are_derived_from_components_for_wind_series_alone() {
+    let mut data = counting("2026-01-01T00:00:00Z", 60, "UTC", "PT1H");
+    data.series.kind = SeriesKind::Wind;
+    let grid = data.target.grid();
+    let mut ahead = |name: &str, value: fn(usize) -> f64| {
+        covariate(&mut data, name, SeriesKind::Weather, true, column(grid, SignedDuration::ZERO, value));
+        data.covariates.last_mut().unwrap().column = Column::new(
+            grid,
+            &grid
+                .times()
+                .enumerate()
+                .map(|(i, valid_time)| Observation { valid_time, available_at: Time::MIN, value: value(i) })
+                .collect::<Vec<_>>(),
+        )
+        .0;
+    };
+    // At 10 m the wind blows to the north-east, ever faster over the day; at 100 m to the north at 9 m/s.
+    ahead("V10", |i| 4.0 * ((i % 24) as f64 / 10.0));
+    ahead("U10", |i| 3.0 * ((i % 24) as f64 / 10.0));
+    ahead("u_100m", |_| 0.0);
+    ahead("v_100m", |_| 9.0);
+    ahead("humidity", |_| 50.0);
+    ahead("ws_2", |_| 6.0);
+    let matrix = one(&data, "2026-02-10T00:00:00Z", 24);
+    let on = |name: &str| cell(&matrix, 10, &format!("wind:{name}"));
+    let near = |a: f32, b: f32| assert!((a - b).abs() < 1e-4, "{a} for {b}");
+    near(on("10:speed"), 5.0);
+    near(on("10:sin"), 0.8);
+    near(on("10:cos"), 0.6);
+    near(on("10:ramp_before"), 0.5);
+    near(on("10:ramp_after"), 0.5);
+    near(on("10:around"), 5.0);
+    near(on("10:day_mean"), 5.75);
+    near(on("10:cubed"), 125.0);
+    near(on("100:power_9"), 0.5);
+    near(on("100:power_around"), 0.5);
+    near(on("2:power_6"), 0.5);
+    near(on("shear"), 4.0 / 14.0);
+    near(on("veer"), 0.6);
+    assert_eq!(cell(&matrix, 0, "wind:10:sin"), 0.0, "a calm has no direction");
+    assert!(matrix.column("wind:2:speed").is_none(), "a speed is its own column already");
+    assert_eq!(matrix.names.iter().filter(|name| name.starts_with("wind:")).count(), 12 + 12 + 7 + 2);
+    data.series.kind = SeriesKind::Load;
+    assert!(one(&data, "2026-02-10T00:00:00Z", 1).names.iter().all(|name| !name.starts_with("wind:")));
+}
+
+#[test]
 fn clear_sky_index_scales_the_coming_sun() {
     let mut data = counting("2026-05-01T00:00:00Z", 30, "UTC", "PT1H");
     data.series.kind = SeriesKind::Solar;
@@ -298,6 +347,38 @@ fn clear_sky_index_scales_the_coming_sun() {
     assert!((cell(&matrix, 12, "clear_sky_expected_7d") - actual).abs() < 0.01 * actual);
     assert_eq!(cell(&matrix, 0, "clear_sky_ghi"), 0.0);
     assert!(cell(&matrix, 0, "clear_sky_index_day_1").is_nan());
+}
+
+#[test]
+fn the_past_is_the_mean_temperature_before_the_cutoff_as_known_then() {
+    let mut data = counting("2026-01-01T00:00:00Z", 30, "UTC", "PT1H");
+    let grid = data.target.grid();
+    let late = |hours: i64, by: f64| column(grid, SignedDuration::from_hours(hours), move |i| i as f64 + by);
+    covariate(&mut data, "a", SeriesKind::Temperature, false, late(1, 0.0));
+    covariate(&mut data, "b", SeriesKind::Temperature, false, late(3, 10.0));
+    covariate(&mut data, "c", SeriesKind::Weather, false, late(1, 1e6));
+    let recipe = Recipe {
+        target: "load".parse().unwrap(),
+        covariates: vec![],
+        resolution: data.step(),
+        horizon: hours(&data, 24),
+        family: Family::Scenario,
+        levels: QuantileLevels::deciles(),
+        training_days: None,
+        origin_every_steps: 24,
+        daily: false,
+        seed: 1,
+        non_negative: true,
+    };
+    let known = past(&data, &recipe, grid.time(100)).unwrap();
+    assert_eq!((known.start, known.values.len()), (grid.start, 100));
+    assert_eq!((known.values[0], known.values[97]), (5.0, 102.0));
+    assert_eq!(known.values[99], 99.0, "b is not known yet");
+    assert_eq!(past(&data, &recipe, grid.time(100).plus_micros(-1)).unwrap().values.len(), 99);
+    let near = Recipe { family: Family::Auto, ..recipe };
+    assert_eq!(past(&data, &near, grid.time(100)), None, "a day ahead nobody asks");
+    let far = Recipe { horizon: hours(&data, 744), ..near };
+    assert!(past(&data, &far, grid.time(100)).is_some());
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn wavy(rows: usize, seed: u64) -> TrainingSet {
         middle(x) + (0.2 + x[2]) * noise(&mut random)
     });
     let target = target.collect();
-    TrainingSet { features, target }
+    TrainingSet { features, target, past: None }
 }
 
 fn middle(x: &[f32]) -> f32 {
@@ -305,7 +305,7 @@ proptest! {
         let target = (0..rows).map(|_| (uniform(&mut random) * 2.0 - 1.0) * huge).collect();
         let levels = QuantileLevels::new((1..=levels).map(|i| i as f64 / 5.0).collect()).unwrap();
         let booster = Booster { params: Params { trees: 20, leaf_rows: 3, ..Params::default() } };
-        let data = TrainingSet { features, target };
+        let data = TrainingSet { features, target, past: None };
         let forest = booster.fit(&data, &levels).unwrap();
         assert_sound(&forest.predict(&data.features).unwrap());
         let back: Forest = serde_json::from_str(&serde_json::to_string(&forest).unwrap()).unwrap();

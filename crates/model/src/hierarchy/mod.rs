@@ -30,6 +30,7 @@ use serde::Serialize;
 pub use copula::Copula;
 pub use covariance::{Covariance, Errors};
 pub use reconcile::Reconciler;
+pub(crate) use reconcile::{cholesky, solve};
 pub use step::{BaseStep, Step, reconcile_step};
 pub use tree::Tree;
 

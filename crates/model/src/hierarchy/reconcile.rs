@@ -157,7 +157,7 @@ fn gains(tree: &Tree, weights: &[f64]) -> Result<Vec<f64>, HierarchyError> {
 
 /// The lower Cholesky factor of a symmetric matrix with `ridge` times its diagonal added; `None` when it is not
 /// positive definite.
-fn cholesky(matrix: &[f64], size: usize, ridge: f64) -> Option<Vec<f64>> {
+pub(crate) fn cholesky(matrix: &[f64], size: usize, ridge: f64) -> Option<Vec<f64>> {
     let mut factor = vec![0.0; size * size];
     for i in 0..size {
         for j in 0..=i {
@@ -179,7 +179,7 @@ fn cholesky(matrix: &[f64], size: usize, ridge: f64) -> Option<Vec<f64>> {
 }
 
 /// Solves `L L' x = b` in place.
-fn solve(factor: &[f64], size: usize, b: &mut [f64]) {
+pub(crate) fn solve(factor: &[f64], size: usize, b: &mut [f64]) {
     for i in 0..size {
         let dot: f64 = (0..i).map(|k| factor[i * size + k] * b[k]).sum();
         b[i] = (b[i] - dot) / factor[i * size + i];

@@ -130,7 +130,7 @@ fn list() -> anyhow::Result<()> {
 fn select(options: &Options) -> anyhow::Result<Vec<&'static Task>> {
     for model in &options.models {
         anyhow::ensure!(
-            task::MODELS.contains(&model.as_str()),
+            task::MODELS.iter().chain(task::FAR_MODELS).any(|known| known == model),
             "there is no model `{model}`; known: {}",
             task::MODELS.join(", ")
         );

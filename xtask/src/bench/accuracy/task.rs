@@ -17,6 +17,10 @@ pub const MODELS: &[&str] =
 /// every day, for about the same cost.
 const DAILY: &[&str] = &["lear", "mlp", "gp", "ensemble", "auto"];
 
+/// Those asked for forecasts of a month: models of whole days answer no more than some weeks.
+pub const FAR_MODELS: &[&str] =
+    &["seasonal-naive", "seasonal-empirical", "linear", "gbdt", "scenario", "ensemble", "auto"];
+
 /// A row of the list of benchmarks.
 #[derive(Debug, Clone, Copy)]
 pub struct Task {

@@ -1,7 +1,7 @@
 //! The list of tasks: what is measured, what others reached, what we want to reach.
 
 use super::task::Bound::{AtMost, Below, Times};
-use super::task::{Column, Goal, Kind, MODELS, Published, Task, column, goal, published};
+use super::task::{Column, FAR_MODELS, Goal, Kind, MODELS, Published, Task, column, goal, published};
 use super::{epf, load};
 
 const EPF_ABOUT: &str = "Day-ahead prices: every day at midnight the next 24 hours, the last 728 days \
@@ -77,6 +77,7 @@ const fn fev(
 }
 
 const GEFCOM_LOAD: Task = Task {
+    models: FAR_MODELS,
     columns: &[column("pinball", 3), column("ratio", 3), column("MAE", 2), column("in 80 %", 1)],
     published: &[published(
         "trivial seasonal-empirical, as published",

@@ -80,7 +80,7 @@ pub struct ExplainPointDocument {
 
 /// What a group of inputs adds.
 pub struct GroupShareDocument {
-    /// `own_past`, `level`, `calendar`, `holidays`, `season`, `sun`, `covariate:NAME`, `other`.
+    /// `own_past`, `level`, `calendar`, `holidays`, `season`, `sun`, `wind`, `covariate:NAME`, `other`.
     group: String,
     /// For people.
     label: String,
