@@ -44,7 +44,7 @@ pub struct Errors {
 struct PastDay {
     /// Actual minus mixture, NaN where unknown.
     error: Vec<f32>,
-    /// Actual minus corrected mixture in the day's units, NaN where unknown.
+    /// Actual minus corrected mixture in the day's units, NaN where unknown; empty for the first day.
     ratio: Vec<f32>,
     /// The mean disagreement of the experts.
     spread: f32,
@@ -117,7 +117,8 @@ impl Errors {
 
     fn pool(&self, output: usize, reach: usize) -> Vec<f32> {
         let near: Vec<usize> = neighbours(output, reach, self.outputs).collect();
-        let of_day = |day: &PastDay| near.iter().map(|&h| day.ratio[h]).collect::<Vec<_>>();
+        let of_day =
+            |day: &PastDay| near.iter().filter_map(|&h| day.ratio.get(h).copied()).collect::<Vec<_>>();
         self.days.iter().flat_map(of_day).filter(|r| r.is_finite()).collect()
     }
 
@@ -125,11 +126,10 @@ impl Errors {
     pub fn learn(&mut self, mixture: &[f32], spread: &[f32], outlook: &Outlook, actual: &[f32]) {
         let error: Vec<f32> = (0..self.outputs).map(|h| actual[h] - mixture[h]).collect();
         // The first day's unit knows of no error yet, so its errors in that unit tell nothing.
-        let ratio = |h: usize| match self.recent.is_empty() {
-            true => f32::NAN,
-            false => ((actual[h] - outlook.level[h]) / outlook.unit[h]).clamp(-RATIO_MAX, RATIO_MAX),
-        };
-        let ratio = (0..self.outputs).map(ratio).collect();
+        let told = if self.recent.is_empty() { 0 } else { self.outputs };
+        let ratio =
+            |h: usize| ((actual[h] - outlook.level[h]) / outlook.unit[h]).clamp(-RATIO_MAX, RATIO_MAX);
+        let ratio = (0..told).map(ratio).collect();
         let sizes: Vec<f32> = error.iter().map(|e| e.abs()).collect();
         let smooth = smoothed(&sizes);
         if self.recent.is_empty() {
@@ -156,10 +156,11 @@ impl Errors {
             && (self.recent.is_empty() || self.recent.len() == outputs)
             && self.recent.iter().all(|r| r.is_finite() && *r >= 0.0)
             && self.days.len() <= DAYS
-            && self
-                .days
-                .iter()
-                .all(|day| day.error.len() == outputs && day.ratio.len() == outputs && day.spread.is_finite())
+            && self.days.iter().all(|day| {
+                day.error.len() == outputs
+                    && (day.ratio.is_empty() || day.ratio.len() == outputs)
+                    && day.spread.is_finite()
+            })
     }
 }
 

@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn starts_that_teach_no_days_are_refused_with_a_mend() {
         let few = DayModel::fit(&recipe(Family::Lear), data(DAYS_MIN - 1), None, &mut Vec::new());
-        assert!(matches!(few, Err(ModelError::TooFewRows { needed: DAYS_MIN, rows: 13, .. })), "{few:?}");
+        assert!(matches!(few, Err(ModelError::TooFewDays { needed: DAYS_MIN, days: 13, .. })), "{few:?}");
         let odd = synthetic::training(Shape { days: 30, every: 7, ..Shape::default() });
         assert!(!teaches_days(&odd.features) && teaches_days(&data(DAYS_MIN).features));
         let odd = DayModel::fit(&recipe(Family::Gp), odd, None, &mut Vec::new()).unwrap_err().to_string();
