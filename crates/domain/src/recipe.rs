@@ -145,6 +145,10 @@ pub struct Recipe {
     /// asks later in the day is answered from that day's gate, so the model learns a day more than [`Recipe::horizon`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub daily: bool,
+    /// Forecasts may start at any hour, so single rows are learned even where the starts at hand lie whole days apart:
+    /// a backtest of such a recipe scores what will answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub any_hour: bool,
     /// Learn from at most this many days before the cutoff; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training_days: Option<u32>,
@@ -156,6 +160,12 @@ pub struct Recipe {
 }
 
 impl Recipe {
+    /// Whether whole days are learned where forecast starts lie whole days apart.
+    #[must_use]
+    pub const fn wants_whole_days(&self) -> bool {
+        self.family.prefers_whole_days() && !self.any_hour
+    }
+
     /// The first 16 hex digits of the SHA-256 of the recipe's JSON: equal recipes, equal ids.
     #[must_use]
     pub fn id(&self) -> String {
@@ -198,6 +208,7 @@ mod tests {
             levels: QuantileLevels::deciles(),
             origin_every_steps: 24,
             daily: false,
+            any_hour: false,
             training_days: None,
             non_negative: false,
             seed: 1,

@@ -78,7 +78,7 @@ pub fn learn_within(
     let data = cleaned.as_ref().unwrap_or(data);
     let bounds = Bounds::learn(data, recipe);
     if recipe.family.needs_whole_days()
-        || (recipe.family.prefers_whole_days() && days::model::teaches_days(&data.features))
+        || (recipe.wants_whole_days() && days::model::teaches_days(&data.features))
     {
         return learn_days(recipe, data, bounds, time_left, notes);
     }

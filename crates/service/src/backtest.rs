@@ -37,6 +37,8 @@ pub struct BacktestRequest {
     pub levels: QuantileLevels,
     /// Learn from at most this many days.
     pub training_days: Option<u32>,
+    /// Score what answers at any hour: single rows, even where the starts lie whole days apart.
+    pub any_hour: bool,
     /// The seed of everything random.
     pub seed: u64,
     /// About how long it may take; only for [`Family::Auto`], whose race of learners stops early.
@@ -95,6 +97,7 @@ pub fn run(dataset: &Dataset, request: &BacktestRequest, progress: &Progress) ->
         levels: request.levels.clone(),
         origin_every_steps: u32::try_from(every / dataset.step().micros()).unwrap_or(1).max(1),
         daily: false,
+        any_hour: request.any_hour,
         training_days: request.training_days,
         non_negative: dataset.series.kind.is_non_negative(),
         seed: request.seed,

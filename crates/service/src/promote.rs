@@ -108,6 +108,7 @@ impl Service {
             refit: Refit::Never,
             levels: candidate.recipe.levels.clone(),
             training_days: recipe.training_days,
+            any_hour: recipe.any_hour,
             seed: recipe.seed,
             budget: None,
         };

@@ -220,6 +220,7 @@ impl Service {
             levels,
             origin_every_steps: lattice.every_steps,
             daily: lattice.daily,
+            any_hour: family.prefers_whole_days() && !lattice.daily && resolution.steps_per_day() > 1,
             training_days: request.training_days,
             non_negative: info.series.kind.is_non_negative(),
             seed: request.seed.unwrap_or(self.config.train.seed),
@@ -355,6 +356,7 @@ fn score(
             refit: Refit::Never,
             levels: recipe.levels.clone(),
             training_days: recipe.training_days,
+            any_hour: recipe.any_hour,
             seed: recipe.seed,
             budget: effort.budget.filter(|_| family == recipe.family).map(|b| b.mul_f64(budget::SCORE_PART)),
         };

@@ -210,6 +210,33 @@ async fn parts_from_a_gate_and_parts_from_the_hour_add_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_ensemble_is_scored_as_what_will_answer() {
+    let (service, _dir) = city().await;
+    let report = service.train(&training(Family::Ensemble), quiet()).await.unwrap();
+    let (recipe, metrics) = (&report.version.recipe, &report.version.metrics);
+    assert!(recipe.any_hour && !recipe.daily);
+    let instant = |key: &str| Time::from_seconds(metrics[key] as i64);
+    let request = |any_hour: bool| BacktestRequest {
+        family: Family::Ensemble,
+        covariates: recipe.covariates.clone(),
+        from: instant("backtest_from"),
+        to: instant("backtest_to"),
+        every: SignedDuration::from_hours(24),
+        horizon: SignedDuration::from_hours(24),
+        refit: Refit::Never,
+        levels: recipe.levels.clone(),
+        training_days: None,
+        any_hour,
+        seed: recipe.seed,
+        budget: None,
+    };
+    let rows = service.backtest(&name("load"), &request(true), quiet()).await.unwrap();
+    let days = service.backtest(&name("load"), &request(false), quiet()).await.unwrap();
+    assert_eq!(rows.metrics.mae, metrics["mae"], "single rows answer, so single rows are scored");
+    assert_ne!(days.metrics.mae, metrics["mae"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn auto_learns_days_where_it_can_and_hours_where_it_cannot() {
     let (service, _dir) = city().await;
     let hurried = TrainRequest { budget: Some("1us".to_owned()), ..training(Family::Auto) };
@@ -238,6 +265,7 @@ async fn auto_learns_days_where_it_can_and_hours_where_it_cannot() {
         refit: Refit::Never,
         levels: QuantileLevels::deciles(),
         training_days: None,
+        any_hour: false,
         seed: 1,
         budget: Some(SignedDuration::from_micros(1)),
     };

@@ -30,6 +30,7 @@ fn artifact() -> &'static Artifact<Spec> {
             levels: QuantileLevels::parse("0.1,0.5,0.9").unwrap(),
             origin_every_steps: 24,
             daily: false,
+            any_hour: false,
             training_days: None,
             non_negative: false,
             seed: 7,

@@ -105,7 +105,7 @@ pub fn run_within(
     };
     // What is too long for whole days need not be built for them.
     let whole_days = recipe.family.needs_whole_days()
-        || (recipe.family.prefers_whole_days() && plan.horizon.steps() <= days::frame::OUTPUTS_MAX);
+        || (recipe.wants_whole_days() && plan.horizon.steps() <= days::frame::OUTPUTS_MAX);
     // Whole days are learned from whole days, however far apart the tests lie.
     let per_day = u32::try_from(dataset.step().steps_per_day()).unwrap_or(1);
     let daily = Recipe { origin_every_steps: per_day, horizon: plan.horizon, ..recipe.clone() };

@@ -74,6 +74,7 @@ fn recipe(family: Family, every: u32) -> Recipe {
         levels: QuantileLevels::parse("0.1,0.5,0.9").unwrap(),
         origin_every_steps: every,
         daily: false,
+        any_hour: false,
         training_days: None,
         non_negative: false,
         seed: 1,

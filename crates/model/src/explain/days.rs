@@ -210,6 +210,7 @@ mod tests {
             training_days: None,
             non_negative: false,
             daily: false,
+            any_hour: false,
             seed: 1,
         }
     }

@@ -28,6 +28,7 @@ fn recipe(family: Family) -> Recipe {
         training_days: None,
         non_negative: false,
         daily: false,
+        any_hour: false,
         seed: 1,
     }
 }

@@ -367,6 +367,7 @@ fn the_past_is_the_mean_temperature_before_the_cutoff_as_known_then() {
         training_days: None,
         origin_every_steps: 24,
         daily: false,
+        any_hour: false,
         seed: 1,
         non_negative: true,
     };

@@ -14,6 +14,7 @@ fn recipe(family: Family, levels: &str) -> Recipe {
         levels: QuantileLevels::parse(levels).unwrap(),
         origin_every_steps: 24,
         daily: false,
+        any_hour: false,
         training_days: None,
         non_negative: false,
         seed: 7,

@@ -173,6 +173,7 @@ fn mixtures_for_a_month_weigh_it_by_held_out_years_and_are_not_calibrated() {
         training_days: None,
         origin_every_steps: 240,
         daily: false,
+        any_hour: false,
         seed: 1,
         non_negative: true,
     };

@@ -299,6 +299,7 @@ fn request(
         refit: args.refit,
         levels: args.quantiles.clone(),
         training_days: args.training_days,
+        any_hour: false,
         seed: args.seed.unwrap_or(train.seed),
         budget: args.budget,
     })

@@ -122,6 +122,7 @@ fn play(
         refit: Refit::Every(past),
         levels: ahead.cloned().unwrap_or_else(QuantileLevels::deciles),
         training_days: Some(TRAINING_DAYS),
+        any_hour: true,
         seed,
         budget: None,
     };

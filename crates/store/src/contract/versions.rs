@@ -21,6 +21,7 @@ async fn trained<S: VersionStore>(store: &S, name: &SeriesName) -> NewVersion {
             levels: QuantileLevels::new(vec![0.1, 0.1 + 0.2, 0.5]).unwrap(),
             origin_every_steps: 23,
             daily: false,
+            any_hour: false,
             training_days: Some(365),
             non_negative: true,
             seed: u64::MAX,
