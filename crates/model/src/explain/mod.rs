@@ -123,7 +123,7 @@ pub enum Method {
 }
 
 /// Explains the model's means for `rows` against a background. A model of whole days needs all rows of a forecast
-/// start, also where only some are to be told of ([`Background::first`]).
+/// start, also where only some are to be told of ([`Background::only`]).
 ///
 /// `evaluations_max` bounds the work: about so many rows may the model be asked. With too many pairs of row and
 /// reference, references are thinned out evenly; with too many coalitions of groups, some orders of joining are drawn,

@@ -52,7 +52,7 @@ pub fn training_set(matrix: &FeatureMatrix, target: &[f32]) -> TrainingSet {
 
 /// The origins to learn from at `cutoff`, rising: every `recipe.origin_every_steps` steps back from `anchor`
 /// (the first test origin, the last daily gate, or the cutoff itself), from [`training_begin`] to before the cutoff;
-/// whole days as [`starts`] counts them.
+/// whole days as `starts` counts them.
 #[must_use]
 pub fn training_origins(dataset: &Dataset, recipe: &Recipe, anchor: Time, cutoff: Time) -> Vec<Time> {
     let begin = training_begin(dataset, recipe, cutoff);
