@@ -16,6 +16,7 @@ use crate::days::learner::{Learner, team};
 use crate::days::model::{check_starts, place, warm_up};
 use crate::days::race::{Race, TimeLeft};
 use crate::days::roll::{Course, mix, roll};
+use crate::days::state::State;
 use crate::features;
 use crate::learn::bounds::{self, Bounds};
 use crate::matrix::TrainingSet;
@@ -26,7 +27,7 @@ const WARM_UP_REFIT_DAYS: usize = 28;
 /// The baseline is fitted anew after so many days at the soonest: its mean does not depend on it.
 const BASELINE_REFIT_DAYS: i64 = 28;
 
-/// Forecasts of every block, and what the race of learners came to.
+/// Forecasts of every block, what the race of learners came to, and how the mixture weighed them at the end.
 pub(super) fn answer(
     run: &Run<'_>,
     blocks: &[Block],
@@ -49,7 +50,7 @@ pub(super) fn answer(
         |day: usize| if day < first { (first - day).is_multiple_of(refit) } else { starts.contains(&day) };
     let mut team = team(run.recipe.family, &layout, known(begin), run.recipe.seed);
     let race = Race { family: run.recipe.family, frame: &frame, days: known(begin), lag: layout.lag() };
-    let notes = race.select(&mut team, time_left);
+    let mut notes = race.select(&mut team, time_left);
     let days = begin..frame.days();
     let (done, all) = (AtomicUsize::new(0), team.len() * days.len());
     let report = || {
@@ -61,7 +62,9 @@ pub(super) fn answer(
     let weighs = |day: usize| day < first || starts.contains(&day);
     let weighing = Course { learns: &weighs, days: course.days.clone(), ..course };
     let asked = Asked { run, frame: &frame, layout: &layout, bounds: &bounds, tests };
-    Ok((asked.answers(&team, &weighing, &forecasts, blocks)?, notes))
+    let (answered, state) = asked.answers(&team, &weighing, &forecasts, blocks)?;
+    notes.extend(state.describe(&team).into_iter().map(|weight| format!("at the end, {weight}")));
+    Ok((answered, notes))
 }
 
 /// The days with their values as first completely known, and for every day the first day at whose forecast start
@@ -117,13 +120,13 @@ impl Asked<'_> {
         course: &Course<'_>,
         forecasts: &crate::days::roll::Forecasts,
         blocks: &[Block],
-    ) -> Result<Vec<Answered>, BacktestError> {
+    ) -> Result<(Vec<Answered>, State), BacktestError> {
         let levels = self.run.recipe.levels.as_slice();
         let asked: BTreeSet<usize> = self.tests.iter().map(|&test| self.frame.day_at(test)).collect();
         let steps = self.run.plan.horizon.steps();
         let mut all = blank(self.tests.len() * steps, levels.len());
         let mut next = 0;
-        let _state = mix(team, self.frame, course, forecasts, |day, state, said| {
+        let state = mix(team, self.frame, course, forecasts, |day, state, said| {
             if asked.contains(&day) {
                 let quantiles = state.quantiles(said, levels);
                 for key in &self.frame.data.features.keys[self.frame.rows[day].clone()] {
@@ -145,7 +148,7 @@ impl Asked<'_> {
             model: cut(&all, block.tests.start * steps..block.tests.end * steps),
             baseline: Some(cut(&baseline, block.tests.start * steps..block.tests.end * steps)),
         };
-        Ok(blocks.iter().map(of_block).collect())
+        Ok((blocks.iter().map(of_block).collect(), state))
     }
 
     /// The baseline's forecasts for all tests.

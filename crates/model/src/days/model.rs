@@ -19,8 +19,6 @@ pub const WARM_UP_DAYS: usize = 210;
 pub const DAYS_MIN: usize = 14;
 /// While the weights are learned for a final fit, learners learn anew after so many days.
 const WARM_UP_REFIT_DAYS: usize = 7;
-/// Weights below this share are not worth telling.
-const WEIGHT_TOLD: f64 = 0.005;
 
 /// A mixture that answers whole days.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -120,7 +118,8 @@ impl DayModel {
         }
         let coverage = below.coverage(levels);
         let model = Self { layout, team, state, levels: levels.to_vec(), coverage };
-        notes.extend(model.describe(days - begin));
+        notes.push(format!("weights and errors were learned from {} days of forecasts", days - begin));
+        notes.extend(model.state.describe(&model.team));
         Ok(model)
     }
 
@@ -128,18 +127,6 @@ impl DayModel {
     #[must_use]
     pub fn coverage(&self) -> &[Coverage] {
         &self.coverage
-    }
-
-    fn describe(&self, days: usize) -> Vec<String> {
-        let mut told = vec![format!("weights and errors were learned from {days} days of forecasts")];
-        let weights = self.state.weights(&self.team);
-        let mut pairs: Vec<(f64, String)> =
-            weights.into_iter().zip(&self.team).map(|(w, learner)| (w, learner.name())).collect();
-        pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
-        told.extend(
-            pairs.iter().filter(|(w, _)| *w >= WEIGHT_TOLD).map(|(w, name)| format!("{name}: weight {w:.3}")),
-        );
-        told
     }
 
     /// Whether the parts fit together; false only for a decoded artifact that was not made here.

@@ -7,6 +7,9 @@ use super::errors::{Errors, Outlook};
 use super::learner::{Learner, prior};
 use super::mix::Mix;
 
+/// Weights below this share are not worth telling.
+const WEIGHT_TOLD: f64 = 0.005;
+
 /// Weights and past errors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
@@ -33,6 +36,16 @@ impl State {
         let alone = !team.iter().any(learned);
         let voices = team.iter().map(|learner| alone || learned(learner)).collect();
         Self { mix: Mix::new(&prior(team), outputs), errors: Errors::new(outputs), voices }
+    }
+
+    /// The learners that count with their weights, the heaviest first, for people.
+    #[must_use]
+    pub fn describe(&self, team: &[Learner]) -> Vec<String> {
+        let mut pairs: Vec<(f64, String)> =
+            self.weights(team).into_iter().zip(team).map(|(w, learner)| (w, learner.name())).collect();
+        pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let told = pairs.iter().filter(|(w, _)| *w >= WEIGHT_TOLD);
+        told.map(|(w, name)| format!("{name}: weight {w:.3}")).collect()
     }
 
     /// The weight of every learner, averaged over the outputs.
