@@ -27,6 +27,11 @@ const USUAL_SHARE: f32 = 0.3;
 const UNIT_MIN_SHARE: f32 = 0.1;
 /// No error counts for more units than this.
 const RATIO_MAX: f32 = 30.0;
+/// With fewer days of errors than this their middle is trusted less and their spread is widened: the hours of a day
+/// err together, so a few days are a few errors, however many hours they have.
+const DAYS_ENOUGH: usize = 56;
+/// How much wider, in roots of (1 / days).
+const WIDENING: f32 = 2.0;
 /// Neighbouring outputs are pooled until a quantile rests on so many errors, one on each side at least.
 const POOL_MIN: usize = 200;
 
@@ -112,7 +117,14 @@ impl Errors {
             return levels.iter().map(|&level| normal_quantile(level) as f32).collect();
         }
         ratios.sort_unstable_by(f32::total_cmp);
-        levels.iter().map(|&level| sample_quantile(&ratios, level)).collect()
+        let plain = levels.iter().map(|&level| sample_quantile(&ratios, level));
+        if self.days.len() >= DAYS_ENOUGH {
+            return plain.collect();
+        }
+        let (days, enough) = (self.days.len().max(1) as f32, DAYS_ENOUGH as f32);
+        let middle = sample_quantile(&ratios, 0.5);
+        let wider = 1.0 + WIDENING * (days.sqrt().recip() - enough.sqrt().recip());
+        plain.map(|q| middle * days / enough + wider * (q - middle)).collect()
     }
 
     fn pool(&self, output: usize, reach: usize) -> Vec<f32> {
@@ -247,6 +259,23 @@ mod tests {
         }
         let outlook = errors.outlook(&[10.0; 4], &[1.0; 4]);
         assert!(outlook.level.iter().all(|level| (level - 11.0).abs() < 1e-5), "{outlook:?}");
+    }
+
+    #[test]
+    fn a_few_days_of_errors_make_a_wider_fan_nearer_to_the_level() {
+        let fan = |days: usize| {
+            let mut errors = Errors::new(24);
+            let mut random = Random::new(6, 0);
+            for _ in 0..days {
+                let outlook = errors.outlook(&[0.0; 24], &[1.0; 24]);
+                let actual: Vec<f32> = (0..24).map(|_| 2.0 + random.normal() as f32).collect();
+                errors.learn(&[0.0; 24], &[1.0; 24], &outlook, &actual);
+            }
+            errors.quantiles(12, &[0.1, 0.5, 0.9])
+        };
+        let (few, many) = (fan(9), fan(DAYS_ENOUGH));
+        assert!(few.is_sorted() && few[2] - few[0] > 1.2 * (many[2] - many[0]), "{few:?} {many:?}");
+        assert!(few[1] < 0.5 * many[1], "{few:?} {many:?}");
     }
 
     #[test]
