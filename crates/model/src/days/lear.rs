@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::{DayFrame, Role};
 use super::lasso;
-use super::moments::{Covariances, Moments};
+use super::moments::{Covariances, Moments, Window};
 use super::scale::Scaler;
 
 /// Penalties, in standard deviations of the target over the square root of the number of days.
@@ -56,17 +56,6 @@ pub struct Lear {
     #[serde(skip)]
     window: Option<Window>,
 }
-
-/// The days learned from, in the scale of the day at which it was renewed.
-#[derive(Debug, Clone, PartialEq)]
-struct Window {
-    days: Range<usize>,
-    renewed: usize,
-    moments: Moments,
-}
-
-/// The scale of a window follows its days after this share of its length; until then it hardly changes.
-const RENEWALS: usize = 56;
 
 impl Lear {
     /// One that has learned nothing yet.
@@ -125,13 +114,7 @@ impl Lear {
         let places: Vec<usize> = self.columns.iter().map(|&c| c as usize).collect();
         let inputs = |days: Range<usize>| frame.inputs.slice(s![days, ..]).select(Axis(1), &places);
         let targets = |days: Range<usize>| frame.targets.slice(s![days, ..]);
-        let goes_on = |w: &Window| {
-            days.end < w.renewed + (self.spec.window / RENEWALS).max(1)
-                && w.days.start <= days.start
-                && w.days.end <= days.end
-                && days.start <= w.days.end
-        };
-        let old = self.window.take().filter(goes_on);
+        let old = self.window.take().filter(|window| window.goes_on(&days, self.spec.window));
         let Some(Window { days: known, renewed, mut moments }) = old else {
             let raw = inputs(days.clone());
             self.inputs = Scaler::new(raw.view(), self.spec.asinh);

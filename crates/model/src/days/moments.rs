@@ -1,5 +1,7 @@
 //! Second moments of scaled inputs and targets over a window of days that moves on day by day.
 
+use std::ops::Range;
+
 use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::wide::wide;
@@ -89,6 +91,31 @@ impl Moments {
             means,
             levels,
         }
+    }
+}
+
+/// The scale of a window follows its days after this share of its length; until then it hardly changes.
+const RENEWALS: usize = 56;
+
+/// The days learned from, in the scale of the day at which it was renewed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
+    /// The days summed.
+    pub days: Range<usize>,
+    /// The end of the days whose scale it has.
+    pub renewed: usize,
+    /// Their sums.
+    pub moments: Moments,
+}
+
+impl Window {
+    /// Whether it can move on to `days` one by one, in the scale it has; `length` is the window's in days.
+    #[must_use]
+    pub fn goes_on(&self, days: &Range<usize>, length: usize) -> bool {
+        days.end < self.renewed + (length / RENEWALS).max(1)
+            && self.days.start <= days.start
+            && self.days.end <= days.end
+            && days.start <= self.days.end
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::{DayFrame, Question};
 use super::lasso;
-use super::moments::{Covariances, Moments};
+use super::moments::{Covariances, Moments, Window};
 use super::scale::Scaler;
 use crate::gbdt::{Booster, Forest, MIN_ROWS, Params};
 use crate::matrix::{FeatureMatrix, TrainingSet};
@@ -139,17 +139,6 @@ struct Regression {
     window: Option<Window>,
 }
 
-/// The days learned from, in the scale of the day at which it was renewed.
-#[derive(Debug, Clone, PartialEq)]
-struct Window {
-    days: Range<usize>,
-    renewed: usize,
-    moments: Moments,
-}
-
-/// The scale of a window follows its days after this share of its length; until then it hardly changes.
-const RENEWALS: usize = 56;
-
 impl Local {
     /// One that has learned nothing yet and will learn from so many days.
     #[must_use]
@@ -176,9 +165,9 @@ impl Local {
             self.outputs = vec![blank; outputs];
         }
         let days = frame.span(end, self.window);
-        let renewal = (self.window / RENEWALS).max(1);
+        let length = self.window;
         self.outputs.par_iter_mut().enumerate().for_each(|(output, regression)| {
-            regression.advance(frame, output, days.clone(), renewal);
+            regression.advance(frame, output, days.clone(), length);
             regression.learn();
         });
     }
@@ -221,19 +210,13 @@ impl Local {
 
 impl Regression {
     /// Moves the window on, day by day where that will do.
-    fn advance(&mut self, frame: &DayFrame, output: usize, days: Range<usize>, renewal: usize) {
-        let goes_on = |w: &Window| {
-            days.end < w.renewed + renewal
-                && w.days.start <= days.start
-                && w.days.end <= days.end
-                && days.start <= w.days.end
-        };
+    fn advance(&mut self, frame: &DayFrame, output: usize, days: Range<usize>, length: usize) {
         let data = &frame.data;
         let rows = |days: Range<usize>| -> Vec<usize> {
             let all = frame.rows[days].iter().flat_map(Clone::clone);
             all.filter(|&i| frame.output_of[i] == output && data.target[i].is_finite()).collect()
         };
-        let old = self.window.take().filter(goes_on);
+        let old = self.window.take().filter(|window| window.goes_on(&days, length));
         let Some(Window { days: known, renewed, mut moments }) = old else {
             let (rows, n) = (rows(days.clone()), data.features.columns());
             if rows.len() < LOCAL_DAYS_MIN {
