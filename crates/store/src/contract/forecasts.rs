@@ -149,7 +149,8 @@ pub async fn forecasts_outlive_a_crash<H: Harness>(harness: H) {
     let forecast = issue(&name, 0, 0, 48, 1.0);
     store.put_forecast(&forecast).await.unwrap();
     drop(store);
-    let store = harness.reopen().await.store();
+    let harness = harness.reopen().await;
+    let store = harness.store();
     assert_eq!(store.read_forecasts(&name, started(0), 999).await.unwrap(), points(&forecast));
 }
 

@@ -51,6 +51,7 @@ pub async fn orphans_fail<H: Harness>(harness: H) {
     ] {
         store.put_job(&job(id, state, 0)).await.unwrap();
     }
+    drop(store);
     let harness = harness.reopen().await;
     let store_again = harness.store();
     assert_eq!(store_again.fail_orphans(hour(5), "the process stopped").await.unwrap(), 2);

@@ -72,13 +72,3 @@ fn from_sqlite(doing: &str, said: &dyn DatabaseError) -> Error {
 pub(super) fn corrupt(detail: String) -> Error {
     Error::Corrupt { what: "database", name: DATABASE_FILE.to_owned(), detail }
 }
-
-/// Lets a row's decoder report a domain error through sqlx.
-pub(super) fn undecodable(error: impl std::fmt::Display) -> sqlx::Error {
-    sqlx::Error::Decode(error.to_string().into())
-}
-
-/// There is no such series.
-pub(super) fn no_series(name: &forewatt_domain::SeriesName) -> Error {
-    Error::NotFound { what: "series", name: name.to_string() }
-}

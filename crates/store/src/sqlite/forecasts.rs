@@ -8,9 +8,10 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use super::Sqlite;
-use super::failure::{undecodable, when};
+use super::failure::when;
 use super::series::{id_of, time};
-use crate::{Error, ForecastQuery, ForecastStore, IssuedPoint, ObservationRange, Result};
+use crate::given::{check_forecast, undecodable};
+use crate::{ForecastQuery, ForecastStore, IssuedPoint, ObservationRange, Result};
 
 const INSERT: &str = "INSERT INTO forecast (series_id, forecast_start, issued_at, model_version, data_watermark, \
                       unit, quality, degraded, levels) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
@@ -68,7 +69,7 @@ pub(super) const BY_VERSION: &str = select_points!(
 
 impl ForecastStore for Sqlite {
     async fn put_forecast(&self, forecast: &Forecast) -> Result<()> {
-        check(forecast)?;
+        check_forecast(forecast)?;
         let doing = "keeping a forecast";
         let mut transaction = self.begin_write(doing).await?;
         let series = id_of(&mut transaction, &forecast.series, doing).await?;
@@ -143,26 +144,6 @@ impl ForecastStore for Sqlite {
             self.check_series(&range.series, doing).await?;
         }
         Ok(points)
-    }
-}
-
-fn check(forecast: &Forecast) -> Result<()> {
-    let refuse = |detail: String| {
-        Err(Error::Invalid { what: "forecast of", name: forecast.series.to_string(), detail })
-    };
-    if let Err(error) = forecast.check() {
-        return refuse(error.to_string());
-    }
-    if !forecast.quality.is_finite() {
-        return refuse(format!("its quality is {}; give a number from 0 to 1", forecast.quality));
-    }
-    let rises = |w: &[forewatt_domain::ForecastPoint]| w[0].valid_time < w[1].valid_time;
-    match forecast.points.windows(2).find(|w| !rises(w)) {
-        None => Ok(()),
-        Some(w) => refuse(format!(
-            "{} follows {}; give its points by rising valid time, each once",
-            w[1].valid_time, w[0].valid_time
-        )),
     }
 }
 

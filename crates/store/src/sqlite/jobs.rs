@@ -5,9 +5,10 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
-use super::failure::{undecodable, when};
+use super::failure::when;
 use super::series::{json, time, to_json};
-use crate::{Error, JobRecord, JobState, JobStore, Result};
+use crate::given::{check_job, state_of, state_word};
+use crate::{JobRecord, JobStore, Result};
 
 macro_rules! select_jobs {
     ($rest:literal) => {
@@ -28,18 +29,12 @@ const FAIL_ORPHANS: &str = "UPDATE job SET state = 'failed', message = ?2, updat
 
 impl JobStore for Sqlite {
     async fn put_job(&self, job: &JobRecord) -> Result<()> {
-        if !job.progress.is_finite() {
-            return Err(Error::Invalid {
-                what: "job",
-                name: job.id.clone(),
-                detail: format!("its progress is {}; give a number from 0 to 1", job.progress),
-            });
-        }
+        check_job(job)?;
         sqlx::query(PUT)
             .bind(&job.id)
             .bind(&job.kind)
             .bind(to_json(&job.payload)?)
-            .bind(word(job.state))
+            .bind(state_word(job.state))
             .bind(job.progress)
             .bind(&job.message)
             .bind(job.result.as_ref().map(to_json).transpose()?)
@@ -80,32 +75,13 @@ impl JobStore for Sqlite {
     }
 }
 
-fn word(state: JobState) -> &'static str {
-    match state {
-        JobState::Queued => "queued",
-        JobState::Running => "running",
-        JobState::Succeeded => "succeeded",
-        JobState::Failed => "failed",
-    }
-}
-
-fn state(word: &str) -> sqlx::Result<JobState> {
-    match word {
-        "queued" => Ok(JobState::Queued),
-        "running" => Ok(JobState::Running),
-        "succeeded" => Ok(JobState::Succeeded),
-        "failed" => Ok(JobState::Failed),
-        other => Err(undecodable(format!("`{other}` is not a job's state"))),
-    }
-}
-
 fn decode(row: &SqliteRow) -> sqlx::Result<JobRecord> {
     let has_result = row.try_get::<Option<&str>, _>(6)?.is_some();
     Ok(JobRecord {
         id: row.try_get(0)?,
         kind: row.try_get(1)?,
         payload: json(row, 2)?,
-        state: state(row.try_get(3)?)?,
+        state: state_of(row.try_get(3)?)?,
         progress: row.try_get(4)?,
         message: row.try_get(5)?,
         result: if has_result { Some(json(row, 6)?) } else { None },

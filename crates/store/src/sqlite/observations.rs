@@ -10,10 +10,8 @@ use sqlx::{AssertSqlSafe, Row, Sqlite as Driver, SqliteConnection};
 use super::Sqlite;
 use super::failure::when;
 use super::series::id_of;
-use crate::{Error, ObservationRange, ObservationStore, Result, WriteOutcome};
-
-/// The most observations one write may have.
-pub const WRITE_MAX_OBSERVATIONS: usize = 1_000_000;
+use crate::given::{check_observations, key_order, undecodable};
+use crate::{ObservationRange, ObservationStore, Result, WriteOutcome};
 
 /// Rows in one statement: enough that its fixed cost vanishes, few enough that its text stays small.
 const ROWS_PER_STATEMENT: usize = 1_000;
@@ -62,7 +60,7 @@ impl ObservationStore for Sqlite {
         series: &SeriesName,
         observations: &[Observation],
     ) -> Result<WriteOutcome> {
-        check(series, observations)?;
+        check_observations(series, observations)?;
         let doing = "writing observations";
         let order = key_order(observations);
         let mut transaction = self.begin_write(doing).await?;
@@ -136,35 +134,6 @@ impl Sqlite {
     }
 }
 
-/// What can never be stored is refused before anything is.
-fn check(series: &SeriesName, observations: &[Observation]) -> Result<()> {
-    let refuse = |detail| Err(Error::Invalid { what: "observations of", name: series.to_string(), detail });
-    if observations.len() > WRITE_MAX_OBSERVATIONS {
-        let count = observations.len();
-        return refuse(format!(
-            "{count} were given in one write, the limit is {WRITE_MAX_OBSERVATIONS}; write them in slices"
-        ));
-    }
-    match observations.iter().position(|o| !o.value.is_finite()) {
-        None => Ok(()),
-        Some(i) => refuse(format!(
-            "number {} (counted from 0), about {}, has the value {}; leave missing values out",
-            i, observations[i].valid_time, observations[i].value
-        )),
-    }
-}
-
-/// The slice's indexes in the order of the key: rising keys append to the tree instead of searching it.
-/// Among equal keys the earlier index comes first, so the first given value is the one kept.
-fn key_order(observations: &[Observation]) -> Vec<usize> {
-    let key = |o: &Observation| (o.valid_time, o.available_at);
-    let mut order: Vec<usize> = (0..observations.len()).collect();
-    if !observations.is_sorted_by_key(key) {
-        order.sort_by_key(|&i| key(&observations[i]));
-    }
-    order
-}
-
 /// The rows of one statement.
 struct Rows<'a> {
     id: i64,
@@ -184,7 +153,7 @@ impl Rows<'_> {
         let query = self.bind(&COMPARE_FULL, compare_sql);
         let position = |row: SqliteRow| {
             let k: i64 = row.try_get(0)?;
-            usize::try_from(k).map_err(super::failure::undecodable)
+            usize::try_from(k).map_err(undecodable)
         };
         query.try_map(position).fetch_all(connection).await
     }

@@ -7,7 +7,8 @@ use sqlx::sqlite::SqliteRow;
 use super::Sqlite;
 use super::failure::when;
 use super::series::{count, id_of, json, time, to_json};
-use crate::{Error, QualityRecord, QualityStore, Result};
+use crate::given::check_quality;
+use crate::{QualityRecord, QualityStore, Result};
 
 const PUT: &str = "INSERT INTO quality (series_id, checked_at, revision, score, findings) \
                    VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (series_id, checked_at) \
@@ -18,14 +19,7 @@ const LATEST: &str = "SELECT checked_at, revision, score, findings FROM quality 
 
 impl QualityStore for Sqlite {
     async fn put_quality(&self, record: &QualityRecord) -> Result<()> {
-        let revision = i64::try_from(record.revision).ok().filter(|_| record.score.is_finite());
-        let Some(revision) = revision else {
-            return Err(Error::Invalid {
-                what: "quality of",
-                name: record.series.to_string(),
-                detail: format!("its score is {}, its revision {}", record.score, record.revision),
-            });
-        };
+        let revision = check_quality(record)?;
         let doing = "keeping a quality check";
         let mut transaction = self.begin_write(doing).await?;
         let series = id_of(&mut transaction, &record.series, doing).await?;

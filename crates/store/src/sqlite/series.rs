@@ -5,8 +5,9 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite as Driver, SqliteConnection, Transaction};
 
 use super::Sqlite;
-use super::failure::{corrupt, no_series, undecodable, when};
-use crate::{Error, Result, SeriesState, SeriesStore};
+use super::failure::{corrupt, when};
+use crate::given::{check_resolution, no_series, undecodable};
+use crate::{Result, SeriesState, SeriesStore};
 
 macro_rules! select_series {
     ($rest:literal) => {
@@ -88,20 +89,6 @@ impl Sqlite {
         let mut connection = self.readers.acquire().await.map_err(when(doing))?;
         id_of(&mut connection, name, doing).await.map(|_| ())
     }
-}
-
-fn check_resolution(new: &Series, old: &Series, state: &SeriesState) -> Result<()> {
-    if new.resolution == old.resolution || state.observations == 0 {
-        return Ok(());
-    }
-    Err(Error::Conflict {
-        what: "series",
-        name: new.name.to_string(),
-        difference: format!(
-            "its {} observations are {} apart and the new resolution is {}; keep {}, or store under another name",
-            state.observations, old.resolution, new.resolution, old.resolution
-        ),
-    })
 }
 
 async fn write(

@@ -22,10 +22,10 @@ impl contract::Store for Sqlite {}
 
 impl Harness for Folder {
     type Store = Sqlite;
-    async fn empty() -> Self {
+    async fn empty() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path()).await.unwrap();
-        Self { store, folder }
+        Some(Self { store, folder })
     }
     fn store(&self) -> Sqlite {
         self.store.clone()
@@ -92,7 +92,7 @@ async fn memory_serves_like_a_file() {
 
 #[tokio::test]
 async fn a_closed_store_says_so_and_opens_again() {
-    let harness = Folder::empty().await;
+    let harness = Folder::empty().await.unwrap();
     harness.store.put_series(&described("load"), hour(0)).await.unwrap();
     harness.store.close().await;
     assert!(matches!(harness.store.ping().await, Err(Error::Backend { .. })));
@@ -103,7 +103,7 @@ async fn a_closed_store_says_so_and_opens_again() {
 
 #[tokio::test]
 async fn every_commit_reaches_the_disk() {
-    let harness = Folder::empty().await;
+    let harness = Folder::empty().await.unwrap();
     let ask = async |sql: &'static str| -> String {
         let value = sqlx::query_scalar::<_, String>(sql).fetch_one(&harness.store.writer).await;
         value.unwrap()
@@ -142,7 +142,7 @@ async fn every_range_is_a_range_of_an_index() {
 
 #[tokio::test]
 async fn a_schema_from_the_future_is_refused() {
-    let harness = Folder::empty().await;
+    let harness = Folder::empty().await.unwrap();
     harness.store.close().await;
     let mut future = stranger(harness.folder.path()).await;
     sqlx::query(
@@ -246,7 +246,7 @@ async fn a_full_disk_loses_only_what_was_not_acknowledged() {
 
 #[tokio::test]
 async fn a_stranger_who_writes_makes_us_busy_not_stuck() {
-    let harness = Folder::empty().await;
+    let harness = Folder::empty().await.unwrap();
     let load = named("load");
     harness.store.put_series(&described("load"), hour(0)).await.unwrap();
     let mut stranger = stranger(harness.folder.path()).await;
@@ -261,7 +261,7 @@ async fn a_stranger_who_writes_makes_us_busy_not_stuck() {
 
 #[tokio::test]
 async fn a_write_that_is_given_up_leaves_nothing_behind() {
-    let harness = Folder::empty().await;
+    let harness = Folder::empty().await.unwrap();
     let many: Vec<_> = (0..5_000).map(|i| seen(i, i, 1.0)).collect();
     let mut given_up = 0;
     for polls in (0..12).map(|i| 1_u32 << i) {

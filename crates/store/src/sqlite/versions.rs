@@ -7,8 +7,9 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::Sqlite;
-use super::failure::{undecodable, when};
+use super::failure::when;
 use super::series::{count, id_of, json, parse, time, to_json};
+use crate::given::{check_version, short_number, undecodable};
 use crate::{AliasMove, Error, NewVersion, Result, VersionStore};
 
 macro_rules! select_versions {
@@ -42,7 +43,7 @@ const MOVES: &str = "SELECT h.alias, v.name, p.name, h.moved_at, h.reason FROM a
 
 impl VersionStore for Sqlite {
     async fn add_version(&self, version: NewVersion) -> Result<ModelVersion> {
-        check(&version)?;
+        check_version(&version)?;
         self.artifacts.size(&version.artifact_sha256).await?;
         let doing = "registering a model version";
         let mut transaction = self.begin_write(doing).await?;
@@ -55,12 +56,7 @@ impl VersionStore for Sqlite {
             .fetch_one(&mut *transaction)
             .await
             .map_err(when(doing))?;
-        let short = u32::try_from(number).map_err(|_| Error::Invalid {
-            what: "model version of",
-            name: version.series.to_string(),
-            detail: "it has as many versions as can be numbered; use another series".to_owned(),
-        })?;
-        let id = VersionId::new(&version.series, short);
+        let id = VersionId::new(&version.series, short_number(&version, number)?);
         let version = version.with_id(id);
         insert(&mut transaction, series, number, &version).await?;
         transaction.commit().await.map_err(when(doing))?;
@@ -160,17 +156,6 @@ impl VersionStore for Sqlite {
 
     async fn get_artifact(&self, sha256: &str) -> Result<Vec<u8>> {
         self.artifacts.get(sha256).await
-    }
-}
-
-fn check(version: &NewVersion) -> Result<()> {
-    match version.metrics.iter().find(|(_, score)| !score.is_finite()) {
-        None => Ok(()),
-        Some((metric, score)) => Err(Error::Invalid {
-            what: "model version of",
-            name: version.series.to_string(),
-            detail: format!("its metric {metric} is {score}; leave out a metric that has no value"),
-        }),
     }
 }
 
