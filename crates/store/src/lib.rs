@@ -4,11 +4,14 @@ pub mod artifacts;
 #[cfg(test)]
 pub mod contract;
 pub mod error;
+mod given;
+pub mod postgres;
 pub mod rows;
 pub mod sqlite;
 pub mod traits;
 
 pub use error::{Error, Result};
+pub use postgres::{Postgres, PostgresOptions};
 pub use rows::{
     AliasMove, ForecastQuery, IssuedPoint, JobRecord, JobState, NewVersion, ObservationRange, QualityRecord,
     SeriesState, WriteOutcome,
