@@ -85,7 +85,7 @@ impl From<SeriesName> for String {
 }
 
 /// What a series measures. It decides which checks and features make sense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SeriesKind {
     /// Electricity consumed.

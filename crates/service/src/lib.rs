@@ -24,6 +24,7 @@ pub mod quality;
 pub mod reconcile;
 pub mod series;
 pub mod train;
+pub mod upkeep;
 pub mod whatif;
 
 use std::path::Path;
@@ -38,7 +39,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use forewatt_domain as domain;
 pub use forewatt_model::backtest::{Outcome, Refit};
 pub use forewatt_store::{
-    ForecastQuery, IssuedPoint, JobRecord, JobState, QualityRecord, SeriesState, WriteOutcome,
+    ForecastQuery, IssuedPoint, JobRecord, JobState, PostgresOptions, QualityRecord, SeriesState, Upkeep,
+    UpkeepDone, WriteOutcome,
 };
 pub use series::SeriesInfo;
 
@@ -78,12 +80,14 @@ impl std::ops::Deref for Service {
 }
 
 /// How to open the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// Connections that read at once.
+    /// Connections that read at once, of SQLite.
     pub read_connections: u32,
-    /// How long to wait for another process's lock, in ms.
+    /// How long to wait for another process's lock, in ms, with SQLite.
     pub busy_timeout_ms: u64,
+    /// The database server, when one is used: then only artifacts lie in the data folder.
+    pub postgres: Option<PostgresOptions>,
 }
 
 impl Service {
@@ -91,7 +95,7 @@ impl Service {
     ///
     /// # Errors
     /// When the folder cannot be opened or written, holds a newer schema, or the configuration is unusable.
-    pub async fn open(data_dir: &Path, options: StoreOptions, config: Config) -> Result<Self> {
+    pub async fn open(data_dir: &Path, options: &StoreOptions, config: Config) -> Result<Self> {
         let clock = clock_of(&config)?;
         let store = open_store(data_dir, options).await?;
         Ok(Self::with_store(store, config, clock))
@@ -143,14 +147,18 @@ impl Service {
     }
 }
 
-/// Opens the store in a data folder.
-async fn open_store(data_dir: &Path, options: StoreOptions) -> Result<Backend> {
+/// Opens the store: a database server when one is named, else SQLite in the data folder.
+async fn open_store(data_dir: &Path, options: &StoreOptions) -> Result<Backend> {
+    if let Some(postgres) = &options.postgres {
+        let artifacts = data_dir.join(forewatt_store::sqlite::ARTIFACT_FOLDER);
+        return Ok(forewatt_store::Postgres::open(&artifacts, postgres).await?.into());
+    }
     let options = forewatt_store::SqliteOptions {
         read_connections: options.read_connections,
         busy_timeout_ms: options.busy_timeout_ms,
         ..Default::default()
     };
-    Ok(Backend::open(data_dir, options).await?)
+    Ok(forewatt_store::Sqlite::open(data_dir, options).await?.into())
 }
 
 /// The real clock, or the fixed instant of `forecast.fixed_now`.

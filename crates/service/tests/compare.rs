@@ -15,7 +15,7 @@ use forewatt_service::compare::{CompareRequest, Source};
 use forewatt_service::forecast::ForecastRequest;
 use forewatt_service::train::TrainRequest;
 use forewatt_service::{ErrorKind, Service};
-use forewatt_store::{Backend, SqliteOptions};
+use forewatt_store::{Sqlite, SqliteOptions};
 
 /// Days of data before the versions were trained.
 const TRAINED: i64 = 60;
@@ -33,7 +33,7 @@ fn request(a: Source, b: Source) -> CompareRequest {
 /// Two versions that issued a day-ahead forecast every day after their training, and the operator's own.
 async fn with_forecasts() -> (Service, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
-    let store = Backend::open(dir.path(), SqliteOptions::default()).await.unwrap();
+    let store = Sqlite::open(dir.path(), SqliteOptions::default()).await.unwrap().into();
     let day = Arc::new(AtomicI64::new(TRAINED));
     let clock = Arc::clone(&day);
     let service =

@@ -1,6 +1,7 @@
 //! Persistence behind one contract: a trait per noun, and backends that pass the same suite.
 
 pub mod artifacts;
+pub mod backend;
 #[cfg(test)]
 pub mod contract;
 pub mod error;
@@ -10,14 +11,14 @@ pub mod rows;
 pub mod sqlite;
 pub mod traits;
 
+pub use backend::Backend;
 pub use error::{Error, Result};
-pub use postgres::{Postgres, PostgresOptions};
+pub use postgres::{PoolStatus, Postgres, PostgresOptions};
 pub use rows::{
-    AliasMove, ForecastQuery, IssuedPoint, JobRecord, JobState, NewVersion, ObservationRange, QualityRecord,
-    SeriesState, WriteOutcome,
+    AliasMove, ForecastKey, ForecastQuery, IssuedPoint, JobRecord, JobState, NewVersion, ObservationRange,
+    QualityRecord, SeriesState, Upkeep, UpkeepDone, WriteOutcome,
 };
 pub use sqlite::{Sqlite, SqliteOptions};
-pub use traits::{ForecastStore, JobStore, ObservationStore, QualityStore, SeriesStore, VersionStore};
-
-/// The backend the service is built on.
-pub type Backend = Sqlite;
+pub use traits::{
+    ForecastStore, JobStore, ObservationStore, QualityStore, SeriesStore, UpkeepStore, VersionStore,
+};

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use forewatt_domain::{Alias, ModelVersion, Recipe, SeriesName, Time, VersionId};
+use forewatt_domain::time::MICROS_PER_DAY;
+use forewatt_domain::{Alias, Forecast, ModelVersion, Recipe, SeriesKind, SeriesName, Time, VersionId};
 use serde::{Deserialize, Serialize};
 
 /// A range of valid times of one series, end excluded.
@@ -140,6 +141,61 @@ pub enum ForecastQuery {
         /// First valid time not included.
         to: Time,
     },
+}
+
+/// What tells a series' issued forecasts apart, in the order of lists.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ForecastKey {
+    /// Where it starts.
+    pub forecast_start: Time,
+    /// When it was issued.
+    pub issued_at: Time,
+    /// Which version made it.
+    pub model_version: VersionId,
+}
+
+impl ForecastKey {
+    /// The key of a forecast.
+    #[must_use]
+    pub fn of(forecast: &Forecast) -> Self {
+        Self {
+            forecast_start: forecast.forecast_start,
+            issued_at: forecast.issued_at,
+            model_version: forecast.model_version.clone(),
+        }
+    }
+}
+
+/// What to do now and then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upkeep {
+    /// Now.
+    pub now: Time,
+    /// For how many months after this one there shall be room.
+    pub ahead_months: u32,
+    /// Days that observations are kept after their valid time, by the kind of their series; kinds that are not here
+    /// are kept for ever.
+    pub retention_days: BTreeMap<SeriesKind, u32>,
+}
+
+impl Upkeep {
+    /// The first valid time that a kind keeps; `None` when it keeps all.
+    #[must_use]
+    pub fn keeps_from(&self, kind: SeriesKind) -> Option<Time> {
+        let days = self.retention_days.get(&kind)?;
+        Some(self.now.plus_micros(-i64::from(*days).saturating_mul(MICROS_PER_DAY)))
+    }
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UpkeepDone {
+    /// Observations let go.
+    pub observations_dropped: u64,
+    /// Partitions made, in a store that has them.
+    pub partitions_made: u64,
+    /// Partitions dropped.
+    pub partitions_dropped: u64,
 }
 
 /// The result of a quality check, kept for reading back.

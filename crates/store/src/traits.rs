@@ -7,8 +7,8 @@ use forewatt_domain::{Alias, Forecast, ModelVersion, Observation, Series, Series
 
 use crate::Result;
 use crate::rows::{
-    AliasMove, ForecastQuery, IssuedPoint, JobRecord, NewVersion, ObservationRange, QualityRecord,
-    SeriesState, WriteOutcome,
+    AliasMove, ForecastKey, ForecastQuery, IssuedPoint, JobRecord, NewVersion, ObservationRange,
+    QualityRecord, SeriesState, Upkeep, UpkeepDone, WriteOutcome,
 };
 
 /// Series and how far their data reach.
@@ -61,6 +61,14 @@ pub trait ForecastStore {
         query: ForecastQuery,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<IssuedPoint>>> + Send;
+    /// A series' forecasts as they were put, by forecast start, issue and version, from the one after `after` on; at
+    /// most `limit` forecasts.
+    fn list_forecasts(
+        &self,
+        series: &SeriesName,
+        after: Option<&ForecastKey>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Forecast>>> + Send;
     /// Everything a version issued for valid times in the range, by forecast start, issue and valid time; at most
     /// `limit` points.
     fn read_issued_by(
@@ -129,4 +137,11 @@ pub trait JobStore {
     fn list_jobs(&self, limit: u32) -> impl Future<Output = Result<Vec<JobRecord>>> + Send;
     /// Marks every job that a stopped process left queued or running as failed; returns how many.
     fn fail_orphans(&self, now: Time, message: &str) -> impl Future<Output = Result<u64>> + Send;
+}
+
+/// What is done now and then.
+pub trait UpkeepStore {
+    /// Lets go of observations that are older than their series' kind is kept, and makes room for those to come. A
+    /// series that lost some has a new revision; its `last_available_at` stays. Another node at the same work: nothing.
+    fn upkeep(&self, upkeep: &Upkeep) -> impl Future<Output = Result<UpkeepDone>> + Send;
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::Path;
 
 use anyhow::Context as _;
-use forewatt_service::{Service, StoreOptions};
+use forewatt_service::Service;
 
 use super::exit;
 use super::output::Output;
@@ -26,16 +26,18 @@ impl Context {
         &self.loaded.config
     }
 
-    /// Opens the service on a data folder. Needs a tokio runtime.
+    /// Opens the service on a data folder, and the configured database when there is one. Needs a tokio runtime.
     ///
     /// # Errors
-    /// When the folder cannot be opened or written.
+    /// When the folder cannot be opened or written, or the database not be reached.
     pub async fn open(&self, data_dir: &Path) -> anyhow::Result<Service> {
         let store = &self.config().store;
-        let options =
-            StoreOptions { read_connections: store.read_connections, busy_timeout_ms: store.busy_timeout_ms };
-        let opened = Service::open(data_dir, options, self.config().service()).await;
-        opened.with_context(|| format!("opening the data folder {}", data_dir.display()))
+        let options = store.options(&store.url);
+        let opened = Service::open(data_dir, &options, self.config().service()).await;
+        opened.with_context(|| match options.postgres {
+            Some(_) => "opening the store that store.url names".to_owned(),
+            None => format!("opening the data folder {}", data_dir.display()),
+        })
     }
 
     /// Runs work on a runtime of its own until it ends or Ctrl-C ends it.
@@ -67,8 +69,11 @@ impl Context {
         &self,
         work: impl AsyncFnOnce(&Service) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        self.block_on(async {
-            let service = self.open(&self.config().store.data_dir).await?;
+        // One command needs few connections, and the pool need not be filled for it.
+        let mut context = self.clone();
+        context.loaded.config.store.min_connections = 0;
+        context.block_on(async {
+            let service = context.open(&context.config().store.data_dir).await?;
             let result = work(&service).await;
             service.close().await;
             result

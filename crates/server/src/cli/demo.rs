@@ -97,6 +97,9 @@ fn demo_context(context: &Context, data_dir_given: bool) -> Context {
     if !data_dir_given {
         config.store.data_dir = config.store.data_dir.join("demo");
     }
+    // The sample and its clock stay out of a real database.
+    config.store.url.clear();
+    config.store.read_url.clear();
     if config.forecast.fixed_now.is_empty() {
         config.forecast.fixed_now = NOW.to_owned();
     }

@@ -45,6 +45,9 @@ pub fn run(context: &Context, _args: &Args) -> anyhow::Result<()> {
         // The port first: a second server must not touch the first one's jobs.
         let listener = bind(address).await?;
         let opened = open(context, &context.config().store.data_dir).await?;
+        let config = context.config().clone();
+        let interval = Duration::from_millis(config.store.upkeep_interval_ms);
+        opened.service.start_upkeep(interval, move |service| config.upkeep(service.now()));
         serve(context, listener, opened, serde_json::json!({})).await
     });
     runtime.shutdown_background();

@@ -33,11 +33,26 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     if config.store.data_dir.as_os_str().is_empty() {
         text("store.data_dir", Err("is empty: name a folder such as forewatt-data".to_owned()));
     }
+    text("store.url", postgres_url(&config.store.url));
+    text("store.read_url", postgres_url(&config.store.read_url));
+    if !config.store.read_url.trim().is_empty() && config.store.url.trim().is_empty() {
+        text("store.read_url", Err("names a replica, but store.url names no primary".to_owned()));
+    }
     if !(0.0..=1.0).contains(&config.forecast.completeness_min) {
         let value = config.forecast.completeness_min;
         text("forecast.completeness_min", Err(format!("{value} is out of range: 0 to 1")));
     }
     found
+}
+
+/// Empty, or a URL of PostgreSQL. The text is not repeated: it may hold a password.
+fn postgres_url(text: &str) -> Result<(), String> {
+    let text = text.trim();
+    if text.is_empty() || text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        return Ok(());
+    }
+    Err("is no URL of PostgreSQL: write postgres://USER:PASSWORD@HOST:5432/DATABASE, or nothing for SQLite"
+        .to_owned())
 }
 
 /// Reads an address to listen on.
@@ -67,11 +82,21 @@ fn ranges(config: &Config) -> Vec<String> {
     let (server, store, cache) = (&config.server, &config.store, &config.cache);
     let (forecast, train, limits) = (&config.forecast, &config.train, &config.limits);
     let explain = &config.explain;
-    let rows: [(&str, u64, u64, u64); 26] = [
+    let rows: [(&str, u64, u64, u64); 36] = [
         ("server.body_max_bytes", server.body_max_bytes, 1_024, GIB),
         ("server.request_timeout_ms", server.request_timeout_ms, 10, HOUR_MS),
         ("server.concurrency_max", server.concurrency_max as u64, 1, 100_000),
         ("server.shutdown_timeout_ms", server.shutdown_timeout_ms, 0, HOUR_MS),
+        ("store.min_connections", store.min_connections.into(), 0, store.max_connections.into()),
+        ("store.max_connections", store.max_connections.into(), 2, 1_000),
+        ("store.acquire_timeout_ms", store.acquire_timeout_ms, 10, HOUR_MS),
+        ("store.idle_timeout_ms", store.idle_timeout_ms, 1_000, 24 * HOUR_MS),
+        ("store.max_lifetime_ms", store.max_lifetime_ms, 1_000, 24 * HOUR_MS),
+        ("store.statement_timeout_ms", store.statement_timeout_ms, 100, HOUR_MS),
+        ("store.lock_timeout_ms", store.lock_timeout_ms, 10, HOUR_MS),
+        ("store.idle_transaction_timeout_ms", store.idle_transaction_timeout_ms, 1_000, HOUR_MS),
+        ("store.upkeep_interval_ms", store.upkeep_interval_ms, 1_000, 24 * HOUR_MS),
+        ("store.partitions_ahead_months", store.partitions_ahead_months.into(), 0, 120),
         ("store.read_connections", store.read_connections.into(), 1, 256),
         ("store.busy_timeout_ms", store.busy_timeout_ms, 0, HOUR_MS),
         ("forecast.data_age_max_hours", forecast.data_age_max_hours.into(), 1, 1_000_000),
@@ -117,8 +142,11 @@ mod tests {
         config.forecast.fixed_now = "now".to_owned();
         config.train.family = "magic".to_owned();
         config.store.data_dir = "".into();
+        config.store.url = "mysql://me:hunter2@db".to_owned();
+        config.store.max_connections = 10;
         config.log.level = "forewatt=loud".to_owned();
         let found = problems(&config).join("\n");
+        assert!(!found.contains("hunter2"), "{found}");
         for key in [
             "server.body_max_bytes",
             "forecast.horizon",
@@ -127,6 +155,8 @@ mod tests {
             "forecast.fixed_now",
             "train.family",
             "store.data_dir",
+            "store.url",
+            "store.min_connections",
             "log.level",
         ] {
             assert!(found.contains(&format!("{key}: ")), "{key} in {found}");

@@ -80,15 +80,22 @@ fn is_secret(key: &str) -> bool {
     SECRET_WORDS.contains(&last)
 }
 
-/// `postgres://user:pass@host/db` without `pass`.
+/// `postgres://user:pass@host/db?password=pass` without `pass`; rather too much hidden than too little, for a password
+/// may hold characters that a URL should not.
 fn without_credentials(text: &str) -> String {
-    let hidden = || {
-        let (scheme, rest) = text.split_once("://")?;
-        let (credentials, host) = rest.split_once('@').filter(|(c, _)| !c.contains('/'))?;
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let hidden = rest.rsplit_once('@').and_then(|(credentials, host)| {
         let (user, _) = credentials.split_once(':')?;
-        Some(format!("{scheme}://{user}:{HIDDEN}@{host}"))
+        Some(format!("{user}:{HIDDEN}@{host}"))
+    });
+    let rest = hidden.unwrap_or_else(|| rest.to_owned());
+    let Some((address, query)) = rest.split_once('?') else { return format!("{scheme}://{rest}") };
+    let hide = |pair: &str| match pair.split_once('=') {
+        Some((key, _)) if is_secret(key) => format!("{key}={HIDDEN}"),
+        _ => pair.to_owned(),
     };
-    hidden().unwrap_or_else(|| text.to_owned())
+    let query: Vec<String> = query.split('&').map(hide).collect();
+    format!("{scheme}://{address}?{}", query.join("&"))
 }
 
 #[cfg(test)]
@@ -106,6 +113,15 @@ mod tests {
         assert!(!shown.contains("hunter2"), "{shown}");
         assert!(shown.contains("postgres://me:(hidden)@db/x") && shown.contains("\"token\":\"\""), "{shown}");
         assert_eq!(without_credentials("http://host/a@b"), "http://host/a@b");
+        for url in [
+            "postgres://me:hun/ter2@db/x",
+            "postgres://me:hun@ter2@db/x",
+            "postgres://me@db/x?sslmode=require&password=hunter2",
+            "postgres://me:hun?ter2@db/x",
+        ] {
+            let shown = without_credentials(url);
+            assert!(!shown.contains("ter2") && shown.contains("@db/x"), "{shown}");
+        }
         assert_eq!(hide_text("\"x\""), "\"(hidden)\"");
         assert!(is_secret("password") && is_secret("s3_secret_key") && !is_secret("keyboard"));
     }

@@ -67,8 +67,8 @@ pub fn config(now: Time) -> Config {
 }
 
 pub async fn open(dir: &tempfile::TempDir, now: Time) -> Service {
-    let options = StoreOptions { read_connections: 2, busy_timeout_ms: 1_000 };
-    Service::open(dir.path(), options, config(now)).await.unwrap()
+    let options = StoreOptions { read_connections: 2, busy_timeout_ms: 1_000, postgres: None };
+    Service::open(dir.path(), &options, config(now)).await.unwrap()
 }
 
 pub async fn fresh(now: Time) -> (Service, tempfile::TempDir) {

@@ -4,7 +4,7 @@ use forewatt_domain::{Forecast, ForecastPoint, QuantileLevels, SeriesName, Time,
 use proptest::prelude::*;
 
 use super::{HOUR, Harness, described, hour, hours, is_missing, named, property, wait, with_series};
-use crate::{Error, ForecastQuery, ForecastStore, IssuedPoint, SeriesStore};
+use crate::{Error, ForecastKey, ForecastQuery, ForecastStore, IssuedPoint, SeriesStore};
 
 /// A forecast of `steps` hours; its values tell it from others.
 fn issue(name: &SeriesName, start: i64, issued: i64, steps: i64, value: f64) -> Forecast {
@@ -173,4 +173,22 @@ pub async fn a_versions_forecasts_are_its_own<H: Harness>(harness: H) {
     assert!(store.read_issued_by(&VersionId::new(&name, 3), &all, 9).await.unwrap().is_empty());
     let nobody = store.read_issued_by(&second, &hours(&named("nobody"), 0, 9), 9).await;
     assert!(is_missing(&nobody, "series"));
+}
+
+/// All of a series' forecasts come back whole, page by page, by start, issue and version.
+pub async fn forecasts_are_listed_as_they_were_put<H: Harness>(harness: H) {
+    let (store, name) = with_series(&harness, "load").await;
+    let (_, other) = with_series(&harness, "solar").await;
+    let second = Forecast { model_version: VersionId::new(&name, 2), ..issue(&name, 24, 20, 3, 5.0) };
+    let plain = Forecast { degraded: None, points: Vec::new(), ..issue(&name, 25, 25, 0, 3.0) };
+    let all = [issue(&name, 24, 20, 48, 1.0), second, issue(&name, 24, 23, 24, 2.0), plain];
+    for forecast in all.iter().rev().chain([&issue(&other, 24, 20, 9, 1.0)]) {
+        store.put_forecast(forecast).await.unwrap();
+    }
+    assert_eq!(store.list_forecasts(&name, None, 9).await.unwrap(), all);
+    let after = ForecastKey::of(&all[0]);
+    assert_eq!(store.list_forecasts(&name, Some(&after), 2).await.unwrap(), all[1..3]);
+    let after = ForecastKey::of(&all[3]);
+    assert!(store.list_forecasts(&name, Some(&after), 9).await.unwrap().is_empty());
+    assert!(is_missing(&store.list_forecasts(&named("nobody"), None, 9).await, "series"));
 }

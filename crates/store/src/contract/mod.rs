@@ -6,6 +6,7 @@ pub mod forecasts;
 pub mod jobs;
 pub mod observations;
 pub mod series;
+pub mod upkeep;
 pub mod versions;
 
 use std::future::Future;
@@ -16,7 +17,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::{
     Error, ForecastStore, JobStore, ObservationRange, ObservationStore, QualityStore, SeriesStore,
-    VersionStore,
+    UpkeepStore, VersionStore,
 };
 
 /// A whole backend, cheap to clone.
@@ -27,6 +28,7 @@ pub trait Store:
     + VersionStore
     + QualityStore
     + JobStore
+    + UpkeepStore
     + Clone
     + Send
     + Sync
@@ -66,7 +68,8 @@ macro_rules! contract_suite {
             ]
             forecasts: [
                 by_start_is_the_last_issued, queries_are_the_written_rule, an_issued_forecast_never_changes,
-                invalid_forecasts_are_refused, forecasts_outlive_a_crash, a_versions_forecasts_are_its_own
+                invalid_forecasts_are_refused, forecasts_outlive_a_crash, a_versions_forecasts_are_its_own,
+                forecasts_are_listed_as_they_were_put
             ]
             versions: [
                 versions_are_numbered_and_read_back, numbers_stay_apart_when_registered_at_once,
@@ -78,6 +81,7 @@ macro_rules! contract_suite {
                 jobs_are_kept_and_updated, orphans_fail, jobs_are_listed_newest_first,
                 the_newest_quality_is_read, quality_needs_its_series
             ]
+            upkeep: [old_observations_go_by_kind, an_emptied_series_goes_on]
         }
     };
 }

@@ -13,6 +13,7 @@ mod series;
 mod stamp;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod versions;
 
 use std::fmt;
@@ -35,6 +36,7 @@ pub use pool::PoolStatus;
 const LOCK_CLASS: i32 = 0x464f_5245;
 const LOCK_MIGRATE: i32 = 1;
 const LOCK_PARTITIONS: i32 = 2;
+const LOCK_UPKEEP: i32 = 3;
 
 /// Two nodes may start together: the schema is locked by us, for a whole transaction, which also works behind
 /// pgbouncer; the library's own lock is one of the session.
@@ -184,7 +186,7 @@ fn place(connect: &PgConnectOptions) -> String {
 
 /// Brings the schema up to date, or refuses one from the future. All or nothing, one node at a time.
 async fn migrate(connection: &mut PgConnection, doing: &str) -> Result<()> {
-    let mut transaction = connection.begin().await.map_err(when(doing))?;
+    let mut transaction = connection.begin_with(pool::BEGIN_POOLED).await.map_err(when(doing))?;
     // Changing a large table may take longer than any other statement, and so may waiting for a node that does.
     sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
         .execute(&mut *transaction)

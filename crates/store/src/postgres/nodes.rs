@@ -37,9 +37,9 @@ impl Node {
         }
         let number = held.take().map(|held| held.number);
         let mut connection = PgConnection::connect_with(&self.connect).await?;
-        // A transaction that stays open keeps the lock behind a pooler too. It reads nothing, so it holds back no
+        // A transaction that stays open keeps the lock behind a pooler too, whose session may hold others' statements. It reads nothing, so it holds back no
         // cleaning of old rows.
-        sqlx::raw_sql("BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0")
+        sqlx::raw_sql("BEGIN; DEALLOCATE ALL; SET LOCAL idle_in_transaction_session_timeout = 0")
             .execute(&mut connection)
             .await?;
         let number = match number {

@@ -18,6 +18,9 @@ const REPLICA_REST: Duration = Duration::from_secs(5);
 /// The longest a read waits for a connection to the replica before it goes to the primary.
 const REPLICA_WAIT: Duration = Duration::from_millis(500);
 
+/// Begins a transaction behind a pooler: the server's session may hold statements under the names we would use.
+pub(super) const BEGIN_POOLED: &str = "BEGIN; DEALLOCATE ALL";
+
 /// How a pool is used at one moment, and how long it made work wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PoolStatus {
@@ -100,13 +103,16 @@ impl Pool {
     pub(super) async fn reader(&self) -> sqlx::Result<Reader> {
         if self.transactions_only {
             // Preparing and running a statement are two exchanges: only a transaction keeps them on one server.
-            return self.timed(self.pool.begin()).await.map(Reader::Transaction);
+            return self.begin().await.map(Reader::Transaction);
         }
         self.timed(self.pool.acquire()).await.map(Reader::Connection)
     }
 
     /// A transaction for writing. Dropped before its commit, it leaves nothing behind.
     pub(super) async fn begin(&self) -> sqlx::Result<Transaction<'static, Driver>> {
+        if self.transactions_only {
+            return self.timed(self.pool.begin_with(BEGIN_POOLED)).await;
+        }
         self.timed(self.pool.begin()).await
     }
 

@@ -14,7 +14,7 @@ use crate::{QualityRecord, QualityStore, Result};
 const PUT: &str = "INSERT INTO quality (series_id, checked_at, revision, score, findings) \
                    VALUES ($1, $2, $3, $4, $5::json) ON CONFLICT (series_id, checked_at) \
                    DO UPDATE SET revision = $3, score = $4, findings = $5::json";
-const LATEST: &str = "SELECT checked_at, revision, score, findings::text FROM quality \
+pub(super) const LATEST: &str = "SELECT checked_at, revision, score, findings::text FROM quality \
                       WHERE series_id = (SELECT id FROM series WHERE name = $1) \
                       ORDER BY checked_at DESC LIMIT 1";
 

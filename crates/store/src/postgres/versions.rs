@@ -24,8 +24,8 @@ macro_rules! select_versions {
         )
     };
 }
-const BY_NAME: &str = select_versions!("WHERE v.name = $1");
-const OF_SERIES: &str = select_versions!("WHERE s.name = $1 ORDER BY v.number DESC LIMIT $2");
+pub(super) const BY_NAME: &str = select_versions!("WHERE v.name = $1");
+pub(super) const OF_SERIES: &str = select_versions!("WHERE s.name = $1 ORDER BY v.number DESC LIMIT $2");
 const OF_ALL: &str = select_versions!("ORDER BY v.id DESC LIMIT $1");
 const NEXT_NUMBER: &str = "SELECT coalesce(max(number), 0) + 1 FROM version WHERE series_id = $1";
 const ID: &str = "SELECT id, series_id FROM version WHERE name = $1";

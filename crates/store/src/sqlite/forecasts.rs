@@ -3,7 +3,7 @@
 //! "As of" and "fixed lead" walk the valid times of the range and seek one answer for each in an index, so a
 //! read costs the same whether a valid time was forecast once or a thousand times.
 
-use forewatt_domain::{Forecast, SeriesName, VersionId};
+use forewatt_domain::{Forecast, ForecastPoint, QuantileLevels, SeriesName, Time, VersionId};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
@@ -11,7 +11,7 @@ use super::Sqlite;
 use super::failure::when;
 use super::series::{id_of, time};
 use crate::given::{check_forecast, undecodable};
-use crate::{ForecastQuery, ForecastStore, IssuedPoint, ObservationRange, Result};
+use crate::{ForecastKey, ForecastQuery, ForecastStore, IssuedPoint, ObservationRange, Result};
 
 const INSERT: &str = "INSERT INTO forecast (series_id, forecast_start, issued_at, model_version, data_watermark, \
                       unit, quality, degraded, levels) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
@@ -66,6 +66,14 @@ pub(super) const BY_VERSION: &str = select_points!(
      WHERE f.series_id = (SELECT id FROM series WHERE name = ?1) AND f.model_version = ?2 \
      AND p.valid_time >= ?3 AND p.valid_time < ?4 ORDER BY f.forecast_start, f.issued_at, p.valid_time LIMIT ?5"
 );
+
+/// ?1 series, ?2 to ?4 the key before, ?5 limit.
+pub(super) const LIST: &str = "SELECT id, forecast_start, issued_at, model_version, data_watermark, unit, quality, \
+     degraded, levels FROM forecast WHERE series_id = (SELECT id FROM series WHERE name = ?1) \
+     AND (forecast_start, issued_at, model_version) > (?2, ?3, ?4) \
+     ORDER BY forecast_start, issued_at, model_version LIMIT ?5";
+pub(super) const POINTS: &str =
+    "SELECT valid_time, mean, quantiles FROM forecast_point WHERE forecast_id = ?1 ORDER BY valid_time";
 
 impl ForecastStore for Sqlite {
     async fn put_forecast(&self, forecast: &Forecast) -> Result<()> {
@@ -123,6 +131,37 @@ impl ForecastStore for Sqlite {
         Ok(points)
     }
 
+    async fn list_forecasts(
+        &self,
+        series: &SeriesName,
+        after: Option<&ForecastKey>,
+        limit: u32,
+    ) -> Result<Vec<Forecast>> {
+        let doing = "listing forecasts";
+        // No version is empty and no time is before the first: every key follows this one.
+        let first = (Time::MIN, Time::MIN, "");
+        let (start, issued, version) =
+            after.map_or(first, |key| (key.forecast_start, key.issued_at, key.model_version.as_str()));
+        let mut all = sqlx::query(LIST)
+            .bind(series.as_str())
+            .bind(start.micros())
+            .bind(issued.micros())
+            .bind(version)
+            .bind(i64::from(limit))
+            .try_map(|row: SqliteRow| decode_whole(&row, series))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(when(doing))?;
+        for (id, forecast) in &mut all {
+            let query = sqlx::query(POINTS).bind(*id).try_map(|row: SqliteRow| decode_point(&row));
+            forecast.points = query.fetch_all(&self.readers).await.map_err(when(doing))?;
+        }
+        if all.is_empty() {
+            self.check_series(series, doing).await?;
+        }
+        Ok(all.into_iter().map(|(_, forecast)| forecast).collect())
+    }
+
     async fn read_issued_by(
         &self,
         version: &VersionId,
@@ -164,6 +203,33 @@ async fn insert(
         .bind(to_blob(forecast.levels.as_slice()))
         .fetch_optional(connection)
         .await
+}
+
+/// A row of [`LIST`]: the key of the points, and the forecast without them.
+fn decode_whole(row: &SqliteRow, series: &SeriesName) -> sqlx::Result<(i64, Forecast)> {
+    let version: &str = row.try_get(3)?;
+    let forecast = Forecast {
+        series: series.clone(),
+        forecast_start: time(row, 1)?,
+        issued_at: time(row, 2)?,
+        model_version: VersionId::from_text(version)
+            .ok_or_else(|| undecodable(format!("`{version}` is not a version id")))?,
+        data_watermark: time(row, 4)?,
+        unit: row.try_get(5)?,
+        quality: row.try_get(6)?,
+        degraded: row.try_get(7)?,
+        levels: QuantileLevels::new(from_blob(row.try_get(8)?)?).map_err(undecodable)?,
+        points: Vec::new(),
+    };
+    Ok((row.try_get(0)?, forecast))
+}
+
+fn decode_point(row: &SqliteRow) -> sqlx::Result<ForecastPoint> {
+    Ok(ForecastPoint {
+        valid_time: time(row, 0)?,
+        mean: row.try_get(1)?,
+        quantiles: from_blob(row.try_get(2)?)?,
+    })
 }
 
 fn decode(row: &SqliteRow) -> sqlx::Result<IssuedPoint> {

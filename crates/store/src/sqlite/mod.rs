@@ -8,6 +8,7 @@ mod quality;
 mod series;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod versions;
 
 use std::path::Path;

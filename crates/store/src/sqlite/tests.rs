@@ -125,6 +125,8 @@ async fn every_range_is_a_range_of_an_index() {
         super::forecasts::AS_OF,
         super::forecasts::FIXED_LEAD,
         super::forecasts::BY_VERSION,
+        super::forecasts::LIST,
+        super::forecasts::POINTS,
     ] {
         let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
         let rows = sqlx::query(explain).fetch_all(&store.readers).await.unwrap();

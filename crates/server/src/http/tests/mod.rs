@@ -114,8 +114,8 @@ async fn empty_with(options: HttpOptions) -> TestServer {
     let folder = tempfile::tempdir().unwrap();
     let mut config = crate::config::tests::defaults().service();
     config.forecast.fixed_now = NOW.to_owned();
-    let store = StoreOptions { read_connections: 2, busy_timeout_ms: 1_000 };
-    let service = Service::open(folder.path(), store, config).await.unwrap();
+    let store = StoreOptions { read_connections: 2, busy_timeout_ms: 1_000, postgres: None };
+    let service = Service::open(folder.path(), &store, config).await.unwrap();
     let metrics = PrometheusBuilder::new().build_recorder().handle();
     let state = AppState::new(service.clone(), metrics, options);
     TestServer { router: router(state.clone()), state, service, _folder: folder }
