@@ -188,10 +188,9 @@ fn place(connect: &PgConnectOptions) -> String {
 async fn migrate(connection: &mut PgConnection, doing: &str) -> Result<()> {
     let mut transaction = connection.begin_with(pool::BEGIN_POOLED).await.map_err(when(doing))?;
     // Changing a large table may take longer than any other statement, and so may waiting for a node that does.
-    sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
-        .execute(&mut *transaction)
-        .await
-        .map_err(when(doing))?;
+    let patience = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
+                    SET LOCAL client_min_messages = warning";
+    sqlx::raw_sql(patience).execute(&mut *transaction).await.map_err(when(doing))?;
     lock(&mut transaction, LOCK_MIGRATE).await.map_err(when(doing))?;
     let outcome = MIGRATIONS.run_direct(None, &mut *transaction, false).await;
     outcome.map_err(|error| match error {

@@ -12,7 +12,7 @@ use sqlx::{Connection, PgConnection, Postgres as Driver, Transaction};
 use super::PostgresOptions;
 
 /// A connection that was idle for longer is asked whether it still lives before it is used.
-const TRUSTED_IDLE: Duration = Duration::from_secs(5);
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// A replica that did not answer is left alone for this long: reads must not all wait for it.
 const REPLICA_REST: Duration = Duration::from_secs(5);
 /// The longest a read waits for a connection to the replica before it goes to the primary.

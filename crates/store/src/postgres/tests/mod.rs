@@ -1,5 +1,8 @@
 //! PostgreSQL under the contract, and what only it must do.
 
+mod faults;
+mod nodes;
+mod plans;
 mod server;
 
 use std::fs;
@@ -9,7 +12,7 @@ use tempfile::TempDir;
 
 use super::{Postgres, PostgresOptions};
 use crate::Error;
-use crate::contract::{self, Harness, contract_suite};
+use crate::contract::{self, Harness, contract_suite, described, hour, named, seen};
 use crate::sqlite::ARTIFACT_FOLDER;
 use server::Database;
 

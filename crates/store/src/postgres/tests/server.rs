@@ -207,3 +207,60 @@ fn programs() -> Option<PathBuf> {
     };
     versions.pop().map(|(_, programs)| programs).or_else(on_path)
 }
+
+/// A pgbouncer in transaction mode before a database, stopped with this value.
+#[derive(Debug)]
+pub struct Pooler {
+    process: std::process::Child,
+    folder: PathBuf,
+    database: String,
+}
+
+impl Pooler {
+    /// Starts one with so many connections to the server; `None` where pgbouncer is not installed.
+    pub fn start(database: &Database, connections: u32) -> Option<Self> {
+        let found = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().find(|p| Path::new(p).exists());
+        let Some(program) = found else {
+            eprintln!("SKIPPED: pgbouncer is missing: apt-get install -y --no-install-recommends pgbouncer");
+            return None;
+        };
+        let folder = std::env::temp_dir().join(format!("forewatt-pooler-{}", database.name()));
+        fs::create_dir_all(&folder).expect("the temporary folder can be written");
+        if is_root() {
+            run(Command::new("chown").arg("postgres").arg(&folder));
+        }
+        let (here, there, name) = (folder.display(), self::folder().display(), &database.name);
+        let settings = format!(
+            "[databases]\n{name} = host={there} dbname={name} user=postgres\n[pgbouncer]\nlisten_addr =\n\
+             unix_socket_dir = {here}\nauth_type = any\npool_mode = transaction\ndefault_pool_size = {connections}\n\
+             max_client_conn = 100\n"
+        );
+        let file = folder.join("pgbouncer.ini");
+        fs::write(&file, settings).expect("the temporary folder can be written");
+        // -q and no -d: it stays this process's child and ends with it.
+        let process = as_plain_user(&[program, "-q", &file.display().to_string()])
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("pgbouncer starts");
+        let pooler = Self { process, folder, database: name.clone() };
+        while UnixStream::connect(pooler.folder.join(".s.PGSQL.6432")).is_err() {
+            std::thread::yield_now();
+        }
+        Some(pooler)
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        let folder = self.folder.display().to_string().replace('/', "%2F");
+        format!("postgres://postgres@{folder}:6432/{}", self.database)
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        // By a signal that runuser hands on; a kill would leave its child behind.
+        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
+        let _ = self.process.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
