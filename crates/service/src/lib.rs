@@ -16,6 +16,7 @@ mod gate;
 pub mod ingest;
 pub mod issued;
 pub mod jobs;
+pub mod migrate;
 pub mod models;
 pub mod observations;
 pub mod peaks;
@@ -148,7 +149,7 @@ impl Service {
 }
 
 /// Opens the store: a database server when one is named, else SQLite in the data folder.
-async fn open_store(data_dir: &Path, options: &StoreOptions) -> Result<Backend> {
+pub(crate) async fn open_store(data_dir: &Path, options: &StoreOptions) -> Result<Backend> {
     if let Some(postgres) = &options.postgres {
         let artifacts = data_dir.join(forewatt_store::sqlite::ARTIFACT_FOLDER);
         return Ok(forewatt_store::Postgres::open(&artifacts, postgres).await?.into());

@@ -6,6 +6,7 @@ pub mod backend;
 pub mod contract;
 pub mod error;
 mod given;
+pub mod migrate;
 pub mod postgres;
 pub mod rows;
 pub mod sqlite;

@@ -13,6 +13,7 @@ mod explain;
 mod forecast;
 mod import;
 mod jobs;
+mod migrate_store;
 mod models;
 mod output;
 mod reconcile;
@@ -115,6 +116,8 @@ enum Command {
     /// List and show background jobs
     #[command(subcommand)]
     Jobs(jobs::Command),
+    /// Move everything into another store: from SQLite to PostgreSQL, or back
+    MigrateStore(migrate_store::Args),
     /// Check and print the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -152,6 +155,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Compare(args) => compare::run(&context, &args),
         Command::Models(command) => models::run(&context, command),
         Command::Jobs(command) => jobs::run(&context, command),
+        Command::MigrateStore(args) => migrate_store::run(&context, &args),
         Command::Config(command) => config::run(&context, &command),
     }
 }

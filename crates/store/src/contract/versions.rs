@@ -9,7 +9,8 @@ use crate::{AliasMove, Error, NewVersion, SeriesStore, VersionStore};
 
 const ARTIFACT: &[u8] = b"a forest";
 
-async fn trained<S: VersionStore>(store: &S, name: &SeriesName) -> NewVersion {
+/// A version of little that can be registered; its artifact is put.
+pub async fn trained<S: VersionStore>(store: &S, name: &SeriesName) -> NewVersion {
     NewVersion {
         series: name.clone(),
         recipe: Recipe {

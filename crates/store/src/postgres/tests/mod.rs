@@ -1,6 +1,7 @@
 //! PostgreSQL under the contract, and what only it must do.
 
 mod faults;
+mod moves;
 mod nodes;
 mod plans;
 mod server;
