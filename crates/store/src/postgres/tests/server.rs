@@ -2,7 +2,7 @@
 //!
 //! The server is the installed package's, started by the first test as a user without rights, in a temporary folder, on
 //! a socket there and nowhere else, without syncs. Every test process holds a shared lock while it lives; a small shell
-//! waits for all of them to be gone, stops the server and removes the folder. Included by path in the tests of other
+//! waits for all of them to be gone, stops the server and removes its data. Included by path in the tests of other
 //! crates, so it needs the standard library alone.
 
 use std::fs::{self, File};
@@ -47,7 +47,6 @@ impl Database {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         server()?;
         let name = format!("test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        // Names sort by language here, which must not matter either.
         let database = Self { name };
         sql("postgres", &format!("CREATE DATABASE {}", database.name));
         Some(database)
