@@ -1,10 +1,11 @@
-//! Failures as transports tell them: one total match from the service's kinds to HTTP (RFC 9457).
+//! Failures as transports tell them: one total match from the service's kinds to HTTP (RFC 9457), one to gRPC.
 
 use axum::http::StatusCode;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use forewatt_service::{Error, ErrorKind};
 use serde::{Serialize, Serializer};
+use tonic::Code;
 use utoipa::ToSchema;
 
 /// The media type of RFC 9457.
@@ -111,6 +112,20 @@ const fn http_face(kind: ErrorKind) -> (StatusCode, &'static str) {
         ErrorKind::Timeout => (StatusCode::GATEWAY_TIMEOUT, "Not done in time"),
         ErrorKind::Corrupt => (StatusCode::INTERNAL_SERVER_ERROR, "Stored data are damaged"),
         ErrorKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "A fault of the server"),
+    }
+}
+
+/// The gRPC face of every kind of failure.
+pub const fn grpc_code(kind: ErrorKind) -> Code {
+    match kind {
+        ErrorKind::InvalidInput => Code::InvalidArgument,
+        ErrorKind::NotFound => Code::NotFound,
+        ErrorKind::Conflict | ErrorKind::NoModel | ErrorKind::InsufficientData => Code::FailedPrecondition,
+        ErrorKind::TooLarge => Code::OutOfRange,
+        ErrorKind::Unavailable => Code::Unavailable,
+        ErrorKind::Timeout => Code::DeadlineExceeded,
+        ErrorKind::Corrupt => Code::DataLoss,
+        ErrorKind::Internal => Code::Internal,
     }
 }
 

@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod dashboard;
 mod error;
+mod grpc;
 mod http;
 mod plot;
 mod sample;
