@@ -8,6 +8,8 @@ use serde::{Serialize, Serializer};
 use tonic::Code;
 use utoipa::ToSchema;
 
+use crate::http::oip::OipError;
+
 /// The media type of RFC 9457.
 pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -89,6 +91,16 @@ impl Problem {
     pub fn too_large(max_bytes: usize) -> Self {
         let detail = format!("the body is larger than the limit of {max_bytes} bytes: send it in parts");
         Self::from(Error::new(ErrorKind::TooLarge, detail))
+    }
+
+    /// The body, and its media type, as the clients of a path read it.
+    #[must_use]
+    pub fn spoken(&self, path: &str) -> (HeaderValue, Vec<u8>) {
+        if path == "/v2" || path.starts_with("/v2/") {
+            return (HeaderValue::from_static("application/json"), OipError::body(&self.detail));
+        }
+        // Text, numbers and lists always serialise.
+        (PROBLEM_JSON, serde_json::to_vec(self).unwrap_or_default())
     }
 
     /// The status as axum knows it.

@@ -6,6 +6,7 @@ mod dashboard;
 mod error;
 mod grpc;
 mod http;
+mod oip;
 mod plot;
 mod sample;
 mod table;

@@ -13,6 +13,7 @@ pub mod explain;
 pub mod file_dataset;
 pub mod forecast;
 mod gate;
+pub mod infer;
 pub mod ingest;
 pub mod issued;
 pub mod jobs;

@@ -7,6 +7,7 @@ mod forecasts;
 mod health;
 mod models;
 mod observations;
+mod oip;
 mod series;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,18 @@ pub mod pb {
         )]
         tonic::include_proto!("forewatt.v1");
     }
+
+    /// The Open Inference Protocol.
+    pub mod inference {
+        #![allow(
+            missing_docs,
+            unused_qualifications,
+            dead_code,
+            clippy::all,
+            reason = "generated from proto/inference"
+        )]
+        tonic::include_proto!("inference");
+    }
 }
 
 /// The description of every service of `proto/`, as reflection gives it.
@@ -55,6 +68,7 @@ struct Api(AppState);
 
 /// Every method of every service as a route. Needs a tokio runtime.
 pub fn routes(state: &AppState) -> Router<AppState> {
+    use pb::inference::grpc_inference_service_server::GrpcInferenceServiceServer;
     use pb::v1::accuracy_service_server::AccuracyServiceServer;
     use pb::v1::forecast_service_server::ForecastServiceServer;
     use pb::v1::model_service_server::ModelServiceServer;
@@ -70,6 +84,7 @@ pub fn routes(state: &AppState) -> Router<AppState> {
     methods.mount(ForecastServiceServer::new(api()).max_decoding_message_size(max));
     methods.mount(ModelServiceServer::new(api()).max_decoding_message_size(max));
     methods.mount(AccuracyServiceServer::new(api()).max_decoding_message_size(max));
+    methods.mount(GrpcInferenceServiceServer::new(api()).max_decoding_message_size(max));
     methods.mount(HealthServer::new(health::Health::new(state.clone(), methods.services())));
     methods.mount_reflection();
     methods.router

@@ -32,7 +32,7 @@ use futures::FutureExt as _;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
 
-use crate::error::{PROBLEM_JSON, Problem};
+use crate::error::Problem;
 use crate::grpc::edge;
 use crate::http::AppState;
 use crate::http::meters::UNMATCHED;
@@ -168,8 +168,10 @@ fn admit(app: &AppState, request: &Request, asked: &Asked) -> Result<Admitted, P
     let given = if asked.grpc { edge::timeout(request.headers())? } else { None };
     let timeout = given.map_or(configured, |given| given.min(configured));
     let route = asked.route();
-    let probe =
-        matches!(route, "/health/live" | "/health/ready" | "/metrics") || edge::PROBES.contains(&route);
+    let probe = matches!(
+        route,
+        "/health/live" | "/health/ready" | "/metrics" | "/v2/health/live" | "/v2/health/ready"
+    ) || edge::PROBES.contains(&route);
     if probe {
         return Ok(Admitted { permit: None, timeout }); // to be answered most of all when the server is full
     }
@@ -251,10 +253,15 @@ fn check_announced_size(app: &AppState, headers: &HeaderMap) -> Result<(), Probl
     }
 }
 
-/// The client's request id when it is short and plain, else a new one: random per process, rising within it.
-fn request_id(headers: &HeaderMap) -> HeaderValue {
+/// A text that no other request of this process has, and hardly one of another.
+fn fresh_id() -> String {
     static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one("request id"));
     static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{:08x}-{:08x}", *PROCESS as u32, NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The client's request id when it is short and plain, else a new one: random per process, rising within it.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
     let harmless = |v: &&HeaderValue| {
         (1..=REQUEST_ID_MAX_BYTES).contains(&v.len())
             && v.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
@@ -262,8 +269,7 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     if let Some(id) = headers.get(X_REQUEST_ID).filter(harmless) {
         return id.clone();
     }
-    let text = format!("{:08x}-{:08x}", *PROCESS as u32, NEXT.fetch_add(1, Ordering::Relaxed));
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("none")) // hex digits are always a header value
+    HeaderValue::from_str(&fresh_id()).unwrap_or(HeaderValue::from_static("none")) // hex digits are always a header value
 }
 
 /// The trace id of a W3C `traceparent` (`00-<32 hex>-<16 hex>-<2 hex>`).
@@ -287,11 +293,11 @@ fn finish_problem(response: &mut Response, asked: &Asked) {
     });
     problem.instance = asked.uri.path().into();
     problem.request_id = asked.id_text().into();
-    let body = serde_json::to_vec(&problem).unwrap_or_default(); // text, numbers and lists always serialise
+    let (media, body) = problem.spoken(asked.uri.path());
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH); // hyper counts the new body
     headers.remove(header::CONTENT_ENCODING);
-    headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
+    headers.insert(header::CONTENT_TYPE, media);
     *response.body_mut() = body.into();
 }
 

@@ -11,6 +11,7 @@ pub mod meters;
 pub mod middleware;
 pub mod models;
 pub mod observations;
+pub mod oip;
 pub mod openapi;
 pub mod ops;
 pub mod pack;
@@ -36,6 +37,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::error::Problem;
 use crate::http::meters::Meters;
+use crate::oip::Tally;
 use crate::{dashboard, grpc};
 
 /// What the HTTP layers are told, in the types they use.
@@ -69,6 +71,8 @@ pub struct App {
     pub options: HttpOptions,
     /// One permit for each request that may be worked on at once.
     pub at_work: Arc<Semaphore>,
+    /// How often models were asked by tensors.
+    pub tally: Tally,
     /// Turns true when the server begins to stop.
     stopping: watch::Sender<bool>,
     /// Counters and timers of requests.
@@ -99,7 +103,8 @@ impl AppState {
                 upkeep.run_upkeep();
             }
         });
-        Self(Arc::new(App { service, metrics, options, at_work, stopping, meters: Meters::default() }))
+        let (tally, meters) = (Tally::default(), Meters::default());
+        Self(Arc::new(App { service, metrics, options, at_work, tally, stopping, meters }))
     }
 
     /// Tells those who watch that the server will end.
@@ -122,7 +127,7 @@ impl AppState {
 
 /// Every route behind the whole stack.
 pub fn router(state: AppState) -> Router {
-    let mut routes = api();
+    let mut routes = api().merge(oip::routes());
     if state.options.dashboard {
         routes = routes.merge(dashboard::routes());
     }

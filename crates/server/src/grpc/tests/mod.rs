@@ -1,6 +1,7 @@
 //! gRPC as its clients meet it: generated clients on the router, a real service behind it, no network.
 
 mod limits;
+mod oip;
 
 use axum::Router;
 use serde_json::{Value, json};
@@ -229,6 +230,7 @@ async fn reflection_lists_every_service() {
         assert!(names.contains(&format!("forewatt.v1.{name}Service").as_str()), "{names:?}");
     }
     assert!(names.contains(&"grpc.health.v1.Health"), "{names:?}");
+    assert!(names.contains(&"inference.GRPCInferenceService"), "{names:?}");
 }
 
 #[test]

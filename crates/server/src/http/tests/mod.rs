@@ -6,6 +6,7 @@ mod explaining;
 mod reading;
 mod reconciling;
 mod refusing;
+mod tensors;
 mod writing;
 
 use axum::Router;
