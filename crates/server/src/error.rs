@@ -9,6 +9,7 @@ use tonic::Code;
 use utoipa::ToSchema;
 
 use crate::http::oip::OipError;
+use crate::http::timeseries::TimeseriesRefusal;
 
 /// The media type of RFC 9457.
 pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -98,6 +99,9 @@ impl Problem {
     pub fn spoken(&self, path: &str) -> (HeaderValue, Vec<u8>) {
         if path == "/v2" || path.starts_with("/v2/") {
             return (HeaderValue::from_static("application/json"), OipError::body(&self.detail));
+        }
+        if path.starts_with("/v1/timeseries/") {
+            return (HeaderValue::from_static("application/json"), TimeseriesRefusal::body(self));
         }
         // Text, numbers and lists always serialise.
         (PROBLEM_JSON, serde_json::to_vec(self).unwrap_or_default())

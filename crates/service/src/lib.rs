@@ -23,6 +23,7 @@ pub mod peaks;
 pub mod promote;
 pub mod quality;
 pub mod reconcile;
+pub mod sent;
 pub mod series;
 pub mod train;
 pub mod whatif;

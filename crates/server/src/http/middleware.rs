@@ -254,7 +254,7 @@ fn check_announced_size(app: &AppState, headers: &HeaderMap) -> Result<(), Probl
 }
 
 /// A text that no other request of this process has, and hardly one of another.
-fn fresh_id() -> String {
+pub fn fresh_id() -> String {
     static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one("request id"));
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("{:08x}-{:08x}", *PROCESS as u32, NEXT.fetch_add(1, Ordering::Relaxed))

@@ -22,6 +22,7 @@ pub mod schema;
 pub mod series;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod timeseries;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,6 +169,8 @@ fn api() -> Router<AppState> {
         .route("/v1/models", get(models::list))
         .route("/v1/models/{id}", get(models::show).post(models::act))
         .route("/v1/compare", post(compare::compare))
+        .route("/v1/timeseries/forecast", post(timeseries::forecast))
+        .route("/v1/timeseries/models", get(timeseries::models))
         .route("/v1/train", post(jobs::train))
         .route("/v1/jobs", get(jobs::list))
         .route("/v1/jobs/{id}", get(jobs::show))

@@ -11,7 +11,7 @@ use crate::http::extract::Params;
 use crate::http::reply::Held;
 use crate::http::{
     compare, explain, forecast, holidays, issued, jobs, models, observations, oip, ops, quality, reconcile,
-    reply, series,
+    reply, series, timeseries,
 };
 
 /// The API in one description.
@@ -35,6 +35,7 @@ use crate::http::{
         jobs::train, jobs::list, jobs::show,
         oip::server, oip::live, oip::ready, oip::models, oip::metadata, oip::model_ready, oip::config,
         oip::all_statistics, oip::statistics, oip::infer, oip::index, oip::load, oip::unload,
+        timeseries::forecast, timeseries::models,
         ops::live, ops::ready, ops::metrics,
     ),
     components(schemas(Problem, FieldError)),
@@ -42,7 +43,7 @@ use crate::http::{
         (name = "series", description = "What is measured: descriptions, observations, data quality, holidays."),
         (name = "forecasts", description = "What is expected, with its uncertainty; and what was expected before."),
         (name = "models", description = "Training, comparing and promoting."),
-        (name = "inference", description = "The Open Inference Protocol, version 2, for its clients. Errors are \
+        (name = "inference", description = "The Open Inference Protocol, version 2, for its clients, and KServe's time series. Errors are \
             `{\"error\": \"text\"}`; each route of a model is also there under `/v2/models/{model}/versions/{version}`."),
         (name = "operations", description = "Health and metrics."),
     ),

@@ -7,6 +7,7 @@ mod reading;
 mod reconciling;
 mod refusing;
 mod tensors;
+mod timeseries;
 mod writing;
 
 use axum::Router;
