@@ -18,7 +18,7 @@ pub fn status(error: Error) -> Status {
 }
 
 /// A wrong field, found by what REST reads its bodies with.
-pub fn invalid(problem: Problem) -> Status {
+pub fn invalid(problem: &Problem) -> Status {
     status(Error::invalid(problem.detail.replace("body.", "")))
 }
 

@@ -79,13 +79,13 @@ pub fn routes(state: &AppState) -> Router<AppState> {
     let max = state.options.body_max_bytes;
     let api = || Api(state.clone());
     let mut methods = Methods::read();
-    methods.mount(SeriesServiceServer::new(api()).max_decoding_message_size(max));
-    methods.mount(ObservationServiceServer::new(api()).max_decoding_message_size(max));
-    methods.mount(ForecastServiceServer::new(api()).max_decoding_message_size(max));
-    methods.mount(ModelServiceServer::new(api()).max_decoding_message_size(max));
-    methods.mount(AccuracyServiceServer::new(api()).max_decoding_message_size(max));
-    methods.mount(GrpcInferenceServiceServer::new(api()).max_decoding_message_size(max));
-    methods.mount(HealthServer::new(health::Health::new(state.clone(), methods.services())));
+    methods.mount(&SeriesServiceServer::new(api()).max_decoding_message_size(max));
+    methods.mount(&ObservationServiceServer::new(api()).max_decoding_message_size(max));
+    methods.mount(&ForecastServiceServer::new(api()).max_decoding_message_size(max));
+    methods.mount(&ModelServiceServer::new(api()).max_decoding_message_size(max));
+    methods.mount(&AccuracyServiceServer::new(api()).max_decoding_message_size(max));
+    methods.mount(&GrpcInferenceServiceServer::new(api()).max_decoding_message_size(max));
+    methods.mount(&HealthServer::new(health::Health::new(state.clone(), methods.services())));
     methods.mount_reflection();
     methods.router
 }
@@ -118,7 +118,7 @@ impl Methods {
         self.all().map(|(name, _)| name).collect()
     }
 
-    fn mount<S>(&mut self, service: S)
+    fn mount<S>(&mut self, service: &S)
     where
         S: Service<Request, Error = Infallible, Response: IntoResponse, Future: Send + 'static>
             + NamedService
@@ -146,10 +146,10 @@ impl Methods {
         };
         // The descriptions were made by this build; if they did not read, there would be no reflection and all else.
         if let Ok(service) = builder().build_v1() {
-            self.mount(service);
+            self.mount(&service);
         }
         if let Ok(service) = builder().build_v1alpha() {
-            self.mount(service);
+            self.mount(&service);
         }
     }
 }

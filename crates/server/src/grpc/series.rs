@@ -25,7 +25,7 @@ impl pb::series_service_server::SeriesService for Api {
         let asked = request.into_inner().series.unwrap_or_default();
         let name =
             asked.name.parse::<SeriesName>().map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let series = body(asked).map_err(status)?.read(name).map_err(invalid)?;
+        let series = body(asked).map_err(status)?.read(name).map_err(|problem| invalid(&problem))?;
         self.0.service.put_series(&series).await.map_err(status)?;
         let series = Some(self.info(series.name.as_str()).await.map_err(status)?);
         Ok(Response::new(pb::PutSeriesResponse { series }))

@@ -233,7 +233,8 @@ pub async fn forecast(State(app): State<AppState>, params: Params, request: Requ
         match one(&app, input, &asked.options, family, &mut answer.read).await {
             Ok(forecast) => answer.done.push(forecast),
             Err(error) => {
-                answer.failed.push(TimeseriesError::of(&Problem::from(error), &format!("inputs.{name}")))
+                let wrong = TimeseriesError::of(&Problem::from(error), &format!("inputs.{name}"));
+                answer.failed.push(wrong);
             }
         }
     }
