@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 pub mod bench;
+pub mod clients;
 pub mod test;
 pub mod tidy;
 

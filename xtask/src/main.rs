@@ -1,4 +1,4 @@
-//! The command line of the development tasks: `cargo xtask test`, `cargo xtask bench`.
+//! The command line of the development tasks: `cargo xtask test`, `bench`, `clients`.
 
 use std::process::ExitCode;
 
@@ -27,11 +27,14 @@ enum Task {
         #[command(flatten)]
         accuracy: xtask::bench::accuracy::Options,
     },
+    /// Run foreign clients of the inference protocol against a server that runs already.
+    Clients(xtask::clients::Options),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().task {
         Task::Test { quick } => xtask::test::run(quick),
+        Task::Clients(options) => xtask::clients::run(&options),
         Task::Bench { name, accuracy } => xtask::bench::run(name.as_deref(), &accuracy),
     }
 }

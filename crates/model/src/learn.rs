@@ -304,6 +304,25 @@ impl FittedModel {
         matches!(self.model, Model::Days(_))
     }
 
+    /// Whether it answers by what a row is about (its time of day, its lead), and not by its features alone.
+    #[must_use]
+    pub fn needs_times(&self) -> bool {
+        !matches!(self.model, Model::Single(Member::Gbdt(_)))
+    }
+
+    /// As [`Predict::predict`] for rows of which only the features are known, so without calibration. The keys of the
+    /// matrix must be those of a model that does not need them: see [`FittedModel::needs_times`].
+    ///
+    /// # Errors
+    /// As [`Predict::predict`].
+    pub fn predict_without_times(&self, features: &FeatureMatrix) -> Result<Predictions, ModelError> {
+        let features = features.with_columns(&self.feature_names)?;
+        let mut predictions = self.model.predict(&features)?;
+        self.bounds.apply(&features, &self.levels, &mut predictions);
+        bounds::check(&features.keys, &predictions, self.family)?;
+        Ok(predictions)
+    }
+
     /// The fitted model without calibration.
     #[must_use]
     pub fn model(&self) -> &Model {

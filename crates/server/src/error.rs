@@ -1,11 +1,15 @@
-//! Failures as transports tell them: one total match from the service's kinds to HTTP (RFC 9457).
+//! Failures as transports tell them: one total match from the service's kinds to HTTP (RFC 9457), one to gRPC.
 
 use axum::http::StatusCode;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use forewatt_service::{Error, ErrorKind};
 use serde::{Serialize, Serializer};
+use tonic::Code;
 use utoipa::ToSchema;
+
+use crate::http::oip::OipError;
+use crate::http::timeseries::TimeseriesRefusal;
 
 /// The media type of RFC 9457.
 pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -90,6 +94,19 @@ impl Problem {
         Self::from(Error::new(ErrorKind::TooLarge, detail))
     }
 
+    /// The body, and its media type, as the clients of a path read it.
+    #[must_use]
+    pub fn spoken(&self, path: &str) -> (HeaderValue, Vec<u8>) {
+        if path == "/v2" || path.starts_with("/v2/") {
+            return (HeaderValue::from_static("application/json"), OipError::body(&self.detail));
+        }
+        if path.starts_with("/v1/timeseries/") {
+            return (HeaderValue::from_static("application/json"), TimeseriesRefusal::body(self));
+        }
+        // Text, numbers and lists always serialise.
+        (PROBLEM_JSON, serde_json::to_vec(self).unwrap_or_default())
+    }
+
     /// The status as axum knows it.
     #[must_use]
     pub fn status_code(&self) -> StatusCode {
@@ -111,6 +128,20 @@ const fn http_face(kind: ErrorKind) -> (StatusCode, &'static str) {
         ErrorKind::Timeout => (StatusCode::GATEWAY_TIMEOUT, "Not done in time"),
         ErrorKind::Corrupt => (StatusCode::INTERNAL_SERVER_ERROR, "Stored data are damaged"),
         ErrorKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "A fault of the server"),
+    }
+}
+
+/// The gRPC face of every kind of failure.
+pub const fn grpc_code(kind: ErrorKind) -> Code {
+    match kind {
+        ErrorKind::InvalidInput => Code::InvalidArgument,
+        ErrorKind::NotFound => Code::NotFound,
+        ErrorKind::Conflict | ErrorKind::NoModel | ErrorKind::InsufficientData => Code::FailedPrecondition,
+        ErrorKind::TooLarge => Code::OutOfRange,
+        ErrorKind::Unavailable => Code::Unavailable,
+        ErrorKind::Timeout => Code::DeadlineExceeded,
+        ErrorKind::Corrupt => Code::DataLoss,
+        ErrorKind::Internal => Code::Internal,
     }
 }
 

@@ -1,6 +1,8 @@
 //! The built executable from outside: files in, documents and files out, exit codes as promised.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its house must fail")]
 
+mod rpc;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -402,7 +404,7 @@ fn ask(address: &str, path: &str, body: Option<&str>) -> Value {
 }
 
 #[test]
-fn the_command_line_and_the_api_give_the_same_answer() {
+fn the_command_line_rest_and_grpc_give_the_same_answer() {
     use std::io::BufRead as _;
     let house = House::new();
     house.import();
@@ -421,11 +423,13 @@ fn the_command_line_and_the_api_give_the_same_answer() {
     });
     let body = r#"{"a": {"series": "ours"}, "b": {"series": "theirs"}, "of": "city.load"}"#;
     let by_api = address.map(|a| {
+        let by_rpc = rpc::forecast_points(&a, "city.load");
         let path = "/v1/series/city.load/forecast?horizon=PT12H&quantiles=0.05,0.5,0.95";
-        (ask(&a, path, None), ask(&a, "/v1/compare", Some(body)))
+        ((ask(&a, path, None), ask(&a, "/v1/compare", Some(body))), by_rpc)
     });
     server.kill().unwrap();
     server.wait().unwrap();
-    let by_api = by_api.unwrap_or_else(|| panic!("the server told no address"));
+    let (by_api, by_rpc) = by_api.unwrap_or_else(|| panic!("the server told no address"));
+    assert_eq!(by_command["points"], by_rpc);
     assert_eq!((by_command, compared), by_api);
 }

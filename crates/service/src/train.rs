@@ -269,7 +269,7 @@ fn check_numbers(request: &TrainRequest, levels: &QuantileLevels) -> Result<()> 
 
 /// The distance between training origins that keeps about `rows_max` rows and shares no factor with the steps of
 /// a day, so that every time of the day is seen as a start.
-fn origin_every(steps: i64, horizon: Horizon, resolution: Resolution, rows_max: usize) -> u32 {
+pub(crate) fn origin_every(steps: i64, horizon: Horizon, resolution: Resolution, rows_max: usize) -> u32 {
     let origins = (rows_max / horizon.steps()).max(1);
     let least = u32::try_from(steps.unsigned_abs() / origins as u64 + 1).unwrap_or(u32::MAX);
     let day = u32::try_from(resolution.steps_per_day()).unwrap_or(1);
@@ -307,7 +307,7 @@ fn fit(dataset: &Dataset, recipe: Recipe, now: Time, effort: Effort, progress: &
 }
 
 /// The rows of every origin whose values are known, bad stretches masked.
-fn training_rows(
+pub(crate) fn training_rows(
     dataset: &Dataset,
     recipe: &Recipe,
     spec: &FeatureSpec,

@@ -1,5 +1,6 @@
 //! The models everything else must beat, and the last rungs of the fallback ladder.
 
+pub mod season_steps;
 mod seasonal_empirical;
 mod seasonal_naive;
 

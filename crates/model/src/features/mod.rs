@@ -23,6 +23,7 @@
 mod calendar;
 mod civil;
 mod covariates;
+mod keys;
 mod lags;
 mod past;
 mod rows;
@@ -42,6 +43,7 @@ use rayon::prelude::*;
 use crate::dataset::{Column, Dataset};
 use crate::matrix::{FeatureMatrix, RowKey};
 
+pub use keys::keys;
 pub use past::past;
 pub use rows::{days_later, gate, target, training_begin, training_origins, training_set};
 pub(crate) use rows::{first_known, follows_clocks, starts};

@@ -69,16 +69,16 @@ pub fn run(context: &Context, args: &Args, data_dir_given: bool) -> anyhow::Resu
         .context("cannot start the asynchronous runtime")?;
     let result = runtime.block_on(async {
         // The port first: nobody wants to learn after a minute that it is taken.
-        let listener = if args.no_serve { None } else { Some(serve::bind(address).await?) };
-        let address = listener.as_ref().and_then(|l| l.local_addr().ok()).unwrap_or(address);
+        let ports = if args.no_serve { None } else { Some(serve::Ports::bind(&context).await?) };
+        let address = ports.as_ref().and_then(|ports| ports.address().ok()).unwrap_or(address);
         let opened = serve::open(&context, &data_dir).await?;
         let prepared = tokio::select! {
             biased;
             _ = tokio::signal::ctrl_c() => Err(super::exit::interrupted()),
             prepared = prepare(&context, &opened.service, address) => prepared,
         };
-        match (prepared, listener) {
-            (Ok(story), Some(listener)) => serve::serve(&context, listener, opened, story).await,
+        match (prepared, ports) {
+            (Ok(story), Some(ports)) => serve::serve(&context, ports, opened, story).await,
             (prepared, _) => {
                 opened.service.close().await;
                 let story = prepared?;

@@ -173,6 +173,9 @@ fn sources(global: &Global, command: &Command) -> Sources {
     if let Some(listen) = listen {
         flags.push(("--listen", "server.listen", listen.clone()));
     }
+    if let Command::Serve(serve::Args { grpc_listen: Some(listen), .. }) = command {
+        flags.push(("--grpc-listen", "server.grpc_listen", listen.clone()));
+    }
     // Variables that are not UTF-8 cannot be ours: keys and values are TOML.
     let environment = std::env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))

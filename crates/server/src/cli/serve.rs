@@ -1,5 +1,6 @@
-//! `forewatt serve`: the HTTP server from start to graceful end.
+//! `forewatt serve`: REST and gRPC from start to graceful end.
 
+use std::future::IntoFuture as _;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,6 +20,7 @@ use crate::{http, telemetry};
 const EXAMPLES: &str = "\
 Examples:
   forewatt serve
+  forewatt serve --grpc-listen 127.0.0.1:9090   gRPC there and not beside REST
   forewatt serve --listen 127.0.0.1:9000 --data-dir /var/lib/forewatt
   forewatt serve --listen 127.0.0.1:0        a free port; the address is printed
 
@@ -32,23 +34,25 @@ pub struct Args {
     /// Address and port to listen on [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
+    /// Address and port for gRPC alone [default: that of --listen]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub grpc_listen: Option<String>,
 }
 
 /// Serves until a signal ends it.
 pub fn run(context: &Context, _args: &Args) -> anyhow::Result<()> {
-    let address = context.config().listen()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?;
     let result = runtime.block_on(async {
         // The port first: a second server must not touch the first one's jobs.
-        let listener = bind(address).await?;
+        let ports = Ports::bind(context).await?;
         let opened = open(context, &context.config().store.data_dir).await?;
         let config = context.config().clone();
         let interval = Duration::from_millis(config.store.upkeep_interval_ms);
         opened.service.start_upkeep(interval, move |service| config.upkeep(service.now()));
-        serve(context, listener, opened, serde_json::json!({})).await
+        serve(context, ports, opened, serde_json::json!({})).await
     });
     runtime.shutdown_background();
     result
@@ -73,62 +77,85 @@ pub async fn open(context: &Context, data_dir: &Path) -> anyhow::Result<Opened> 
     Ok(Opened { service, metrics })
 }
 
-/// Takes the port.
-///
-/// # Errors
-/// A text that names the port and the flag that chooses another.
-pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))
+/// The ports that are served.
+pub struct Ports {
+    /// REST, and gRPC where it has no port of its own.
+    http: TcpListener,
+    /// gRPC alone.
+    grpc: Option<TcpListener>,
 }
 
-fn cannot_listen(address: SocketAddr, error: &io::Error) -> anyhow::Error {
+impl Ports {
+    /// Takes the configured ports.
+    ///
+    /// # Errors
+    /// A text that names the port and the flag that chooses another.
+    pub async fn bind(context: &Context) -> anyhow::Result<Self> {
+        let config = context.config();
+        let http = bind(config.listen()?, "--listen").await?;
+        let grpc = match config.grpc_listen()? {
+            Some(address) => Some(bind(address, "--grpc-listen").await?),
+            None => None,
+        };
+        Ok(Self { http, grpc })
+    }
+
+    /// Where REST is.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+        self.http.local_addr().context("the port has no address")
+    }
+
+    fn grpc_address(&self) -> anyhow::Result<Option<SocketAddr>> {
+        self.grpc.as_ref().map(TcpListener::local_addr).transpose().context("the port of gRPC has no address")
+    }
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| cannot_listen(address, flag, &error))
+}
+
+fn cannot_listen(address: SocketAddr, flag: &str, error: &io::Error) -> anyhow::Error {
     let port = address.port();
     match error.kind() {
         ErrorKind::AddrInUse => exit::not_now(format!(
-            "port {port} is in use by another program: choose another with `--listen {}:{}`, or any free one with `--listen {}:0`",
+            "port {port} is in use by another program: choose another with `{flag} {}:{}`, or any free one with `{flag} {}:0`",
             address.ip(),
             if port == u16::MAX { 8081 } else { port + 1 },
             address.ip()
         )),
         ErrorKind::PermissionDenied => exit::refused(format!(
-            "this user may not listen on port {port}: choose one above 1023 with `--listen {}:8080`",
+            "this user may not listen on port {port}: choose one above 1023 with `{flag} {}:8080`",
             address.ip()
         )),
         _ => exit::refused(format!(
-            "cannot listen on {address}: {error}; choose another address with `--listen`"
+            "cannot listen on {address}: {error}; choose another address with `{flag}`"
         )),
     }
 }
 
-/// Serves on an open port until SIGTERM or Ctrl-C, lets open requests finish, and closes the service.
+/// Serves on open ports until SIGTERM or Ctrl-C, lets open requests finish, and closes the service.
 ///
 /// `story` is an object whose fields join the document that `--json` prints.
 pub async fn serve(
     context: &Context,
-    listener: TcpListener,
+    ports: Ports,
     Opened { service, metrics }: Opened,
     story: Value,
 ) -> anyhow::Result<()> {
-    let address = listener.local_addr().context("the port has no address")?;
-    let state = http::AppState::new(service.clone(), metrics, options(&context.config().server));
-    let router = http::router(state);
-    announce(context, address, story)?;
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        signal().await;
-        let _ = stop.send(()); // the receiver only goes when the server has ended already
-    });
+    let state = http::AppState::new(service.clone(), metrics, options(&context.config().server, &ports));
+    announce(context, &ports, story)?;
     let grace = Duration::from_millis(context.config().server.shutdown_timeout_ms);
     let out_of_patience = async {
-        if stopped.await.is_ok() {
-            tracing::info!("stopping: open requests have {} ms to finish", grace.as_millis());
-            tokio::time::sleep(grace).await;
-        } else {
-            std::future::pending::<()>().await;
-        }
+        signal().await;
+        state.stop();
+        tracing::info!("stopping: open requests have {} ms to finish", grace.as_millis());
+        tokio::time::sleep(grace).await;
     };
     tokio::select! {
-        ended = server => ended.context("the server failed")?,
+        ended = answer(ports, &state) => ended.context("the server failed")?,
         () = out_of_patience => tracing::warn!("some requests did not finish in time"),
     }
     // What trains now ends with this process: its record must not say it still runs.
@@ -138,8 +165,24 @@ pub async fn serve(
     Ok(())
 }
 
+/// Answers on every port until the state stops and what is open has ended.
+async fn answer(ports: Ports, state: &http::AppState) -> io::Result<()> {
+    let stopped = || {
+        let mut stopping = state.stopping();
+        async move {
+            let _ = stopping.wait_for(|stopping| *stopping).await; // fails only without a state, an end too
+        }
+    };
+    let http = axum::serve(ports.http, http::router(state.clone())).with_graceful_shutdown(stopped());
+    let grpc = async {
+        let Some(listener) = ports.grpc else { return Ok(()) };
+        axum::serve(listener, http::grpc_router(state.clone())).with_graceful_shutdown(stopped()).await
+    };
+    tokio::try_join!(http.into_future(), grpc).map(drop)
+}
+
 /// The configuration as the HTTP server reads it.
-fn options(server: &ServerConfig) -> http::HttpOptions {
+fn options(server: &ServerConfig, ports: &Ports) -> http::HttpOptions {
     http::HttpOptions {
         // At most 1 GiB by the configuration's own check.
         body_max_bytes: usize::try_from(server.body_max_bytes).unwrap_or(usize::MAX),
@@ -147,20 +190,26 @@ fn options(server: &ServerConfig) -> http::HttpOptions {
         concurrency_max: server.concurrency_max,
         loopback_only: true,
         dashboard: server.dashboard,
+        grpc: ports.grpc.is_none(),
     }
 }
 
-fn announce(context: &Context, address: SocketAddr, mut story: Value) -> anyhow::Result<()> {
-    let url = format!("http://{address}");
+fn announce(context: &Context, ports: &Ports, mut story: Value) -> anyhow::Result<()> {
+    let url = format!("http://{}", ports.address()?);
+    let grpc = ports.grpc_address()?;
     if context.out.json {
         if let Value::Object(fields) = &mut story {
             fields.insert("listening".to_owned(), Value::from(url));
             fields.insert("pid".to_owned(), Value::from(std::process::id()));
+            if let Some(grpc) = grpc {
+                fields.insert("grpc".to_owned(), Value::from(grpc.to_string()));
+            }
         }
         return context.out.document(&story);
     }
     let page = if context.config().server.dashboard { ": the page at /, the API at /docs" } else { "" };
-    Ok(context.out.text(&format!("Forewatt listens on {url}{page}. Ctrl-C stops it."))?)
+    let grpc = grpc.map_or_else(|| "gRPC on the same port".to_owned(), |grpc| format!("gRPC on {grpc}"));
+    Ok(context.out.text(&format!("Forewatt listens on {url}{page}; {grpc}. Ctrl-C stops it."))?)
 }
 
 /// Waits for Ctrl-C or SIGTERM.
@@ -193,10 +242,10 @@ mod tests {
     fn a_busy_port_is_named_with_the_mend() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let first = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+            let first = bind("127.0.0.1:0".parse().unwrap(), "--listen").await.unwrap();
             let address = first.local_addr().unwrap();
-            let text = bind(address).await.unwrap_err().to_string();
-            assert!(text.contains(&address.port().to_string()) && text.contains("--listen"), "{text}");
+            let text = bind(address, "--grpc-listen").await.unwrap_err().to_string();
+            assert!(text.contains(&address.port().to_string()) && text.contains("--grpc-listen"), "{text}");
         });
     }
 }

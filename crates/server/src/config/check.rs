@@ -18,6 +18,10 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     if let Err(reason) = listen(&config.server.listen) {
         text("server.listen", Err(reason));
     }
+    let grpc = config.server.grpc_listen.trim();
+    if !grpc.is_empty() {
+        text("server.grpc_listen", listen(grpc).map(drop));
+    }
     let horizon = parse_duration(&config.forecast.horizon).map_err(|e| e.to_string());
     let positive = horizon
         .and_then(|h| if h.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(()) });
@@ -136,6 +140,7 @@ mod tests {
         let mut config = defaults();
         assert_eq!(problems(&config), Vec::<String>::new());
         config.server.body_max_bytes = 0;
+        config.server.grpc_listen = "0.0.0.0:9090".to_owned();
         config.forecast.horizon = "tomorrow".to_owned();
         config.forecast.levels = vec![0.5, 0.5];
         config.forecast.completeness_min = f64::NAN;
@@ -149,6 +154,7 @@ mod tests {
         assert!(!found.contains("hunter2"), "{found}");
         for key in [
             "server.body_max_bytes",
+            "server.grpc_listen",
             "forecast.horizon",
             "forecast.levels",
             "forecast.completeness_min",

@@ -55,6 +55,8 @@ pub struct Config {
 pub struct ServerConfig {
     /// Where to listen: an address of this computer and a port.
     pub listen: String,
+    /// Where to answer gRPC alone; empty: on `listen`, beside REST.
+    pub grpc_listen: String,
     /// Largest request body in bytes, decompressed.
     pub body_max_bytes: u64,
     /// The time one request may take, in ms.
@@ -199,6 +201,16 @@ impl Config {
     /// When the text is not an address and a port, or not one of this computer's own addresses.
     pub fn listen(&self) -> Result<SocketAddr, ConfigError> {
         check::listen(&self.server.listen).map_err(|reason| ConfigError::Invalid(vec![reason]))
+    }
+
+    /// Where to answer gRPC alone; `None` where it answers beside REST.
+    ///
+    /// # Errors
+    /// As [`Config::listen`].
+    pub fn grpc_listen(&self) -> Result<Option<SocketAddr>, ConfigError> {
+        let text = self.server.grpc_listen.trim();
+        let address = (!text.is_empty()).then(|| check::listen(text)).transpose();
+        address.map_err(|reason| ConfigError::Invalid(vec![reason]))
     }
 }
 

@@ -218,16 +218,18 @@ pub async fn body_bytes(request: Request, state: &AppState, max_bytes: usize) ->
     let body = limited_body(request, max_bytes).await?;
     match encoding.as_deref() {
         None | Some(b"" | b"identity") => Ok(body),
-        Some(b"gzip" | b"x-gzip") => {
+        Some(coding @ (b"gzip" | b"x-gzip" | b"deflate")) => {
+            let deflated = coding == b"deflate";
             let inflated_max_bytes = state.options.body_max_bytes;
             // Unpacking is pure computation: it must not hold up the other requests of this thread.
-            tokio::task::spawn_blocking(move || inflate(&body, inflated_max_bytes))
+            tokio::task::spawn_blocking(move || inflate(&body, deflated, inflated_max_bytes))
                 .await
                 .map_err(|_| Problem::invalid("body", "could not be unpacked"))?
         }
         Some(other) => {
             let found = String::from_utf8_lossy(other).into_owned();
-            let detail = format!("Content-Encoding `{found}` is not read here: send gzip or identity");
+            let detail =
+                format!("Content-Encoding `{found}` is not read here: send gzip, deflate or identity");
             Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
@@ -250,14 +252,20 @@ async fn limited_body(mut request: Request, max_bytes: usize) -> HttpResult<Byte
     })
 }
 
-/// Unpacks gzip up to a limit, so that a small bomb cannot fill the memory.
-fn inflate(packed: &[u8], max_bytes: usize) -> HttpResult<Bytes> {
+/// Unpacks gzip, or deflate (which over HTTP is zlib: RFC 9110 section 8.4.1.2), up to a limit, so that a small bomb
+/// cannot fill the memory.
+fn inflate(packed: &[u8], deflated: bool, max_bytes: usize) -> HttpResult<Bytes> {
     let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
     let mut unpacked = Vec::new();
-    flate2::read::MultiGzDecoder::new(packed)
-        .take(limit)
-        .read_to_end(&mut unpacked)
-        .map_err(|error| Problem::invalid("body", format!("is not intact gzip ({error}): send it again")))?;
+    let read = if deflated {
+        flate2::read::ZlibDecoder::new(packed).take(limit).read_to_end(&mut unpacked)
+    } else {
+        flate2::read::MultiGzDecoder::new(packed).take(limit).read_to_end(&mut unpacked)
+    };
+    read.map_err(|error| {
+        let coding = if deflated { "deflate" } else { "gzip" };
+        Problem::invalid("body", format!("is not intact {coding} ({error}): send it again"))
+    })?;
     if unpacked.len() > max_bytes {
         return Err(Problem::too_large(max_bytes));
     }
@@ -303,9 +311,15 @@ mod tests {
         let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packer.write_all(&vec![b'x'; 10_000]).unwrap();
         let packed = packer.finish().unwrap();
-        assert_eq!(inflate(&packed, 10_000).unwrap().len(), 10_000);
-        assert_eq!(inflate(&packed, 9_999).unwrap_err().status, 413);
-        assert_eq!(inflate(&packed[..packed.len() - 9], 10_000).unwrap_err().status, 400);
-        assert_eq!(inflate(b"not gzip", 100).unwrap_err().status, 400);
+        assert_eq!(inflate(&packed, false, 10_000).unwrap().len(), 10_000);
+        assert_eq!(inflate(&packed, false, 9_999).unwrap_err().status, 413);
+        assert_eq!(inflate(&packed[..packed.len() - 9], false, 10_000).unwrap_err().status, 400);
+        assert_eq!(inflate(b"not gzip", false, 100).unwrap_err().status, 400);
+        let mut packer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(&[b'x'; 1_000]).unwrap();
+        let packed = packer.finish().unwrap();
+        assert_eq!(inflate(&packed, true, 1_000).unwrap().len(), 1_000);
+        assert_eq!(inflate(&packed, true, 999).unwrap_err().status, 413);
+        assert_eq!(inflate(&packed, false, 1_000).unwrap_err().status, 400);
     }
 }

@@ -6,7 +6,8 @@
 //!    no login yet, so a page of another site must not write), the announced size, and the number at work;
 //! 3. **span**: method, route, request id and the caller's `traceparent`, so that log lines can be joined across
 //!    services; at debug level, for writing a span costs as much as the cached forecast it would be about;
-//! 4. **deadline**: a request that takes longer is dropped and answered 504;
+//! 4. **deadline**: a request that takes longer is dropped and answered 504; over gRPC the caller may give less time,
+//!    and a stream of answers is held to it too;
 //! 5. **panic guard**: innermost, so that a panic is one 500 and neither the connection nor the process;
 //! 6. the route;
 //! 7. on the way out: gzip for large text, `instance` and `request_id` into problems, security headers, metrics, and a
@@ -17,9 +18,9 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::panic::AssertUnwindSafe;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -28,9 +29,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use forewatt_service::{Error, ErrorKind};
 use futures::FutureExt as _;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
 
-use crate::error::{PROBLEM_JSON, Problem};
+use crate::error::Problem;
+use crate::grpc::edge;
 use crate::http::AppState;
 use crate::http::meters::UNMATCHED;
 use crate::http::pack;
@@ -57,6 +60,8 @@ struct Asked {
     trace_id: String,
     takes_gzip: bool,
     holds_packed: bool,
+    /// Refusals are told as gRPC tells them.
+    grpc: bool,
 }
 
 impl Asked {
@@ -71,6 +76,7 @@ impl Asked {
             trace_id: trace_id(headers).map_or_else(String::new, str::to_owned),
             takes_gzip: pack::takes_gzip(headers),
             holds_packed: pack::holds_packed(headers),
+            grpc: edge::is_grpc(headers),
         }
     }
 
@@ -89,18 +95,23 @@ pub async fn gate(State(app): State<AppState>, mut request: Request, next: Next)
     if asked.holds_packed {
         pack::forget_packed_tag(request.headers_mut());
     }
-    let response = match admit(&app, &request, asked.route()) {
-        Ok(_permit) => {
+    let response = match admit(&app, &request, &asked) {
+        Ok(Admitted { permit, timeout }) => {
+            let deadline = tokio::time::Instant::now() + timeout;
             let span = tracing::debug_span!("request", method = %asked.method, route = asked.route(),
                 request_id = asked.id_text(), trace_id = asked.trace_id);
-            guarded(&app, request, next).instrument(span).await
+            let response = guarded(timeout, request, next).instrument(span).await;
+            if asked.grpc {
+                let deadline = (asked.uri.path() != edge::LASTING).then_some(deadline);
+                edge::hold(response, permit, deadline)
+            } else {
+                response
+            }
         }
         Err(problem) => problem.into_response(),
     };
-    let mut response = pack::pack(response, asked.takes_gzip).await;
-    finish_problem(&mut response, &asked);
-    finish_headers(&mut response, &asked);
-    let (status, seconds) = (response.status(), asked.started.elapsed().as_secs_f64());
+    let (response, status) = finish(response, &asked).await;
+    let seconds = asked.started.elapsed().as_secs_f64();
     app.meters.record(&asked.method, asked.route(), status, seconds);
     if status.is_server_error() {
         tracing::warn!(status = status.as_u16(), seconds, method = %asked.method, path = asked.uri.path(),
@@ -109,9 +120,23 @@ pub async fn gate(State(app): State<AppState>, mut request: Request, next: Next)
     response
 }
 
+/// Step 7: the answer as it leaves, and the status it counts as.
+async fn finish(mut response: Response, asked: &Asked) -> (Response, StatusCode) {
+    if asked.grpc {
+        edge::speak(&mut response);
+        response.headers_mut().insert(X_REQUEST_ID, asked.id.clone());
+        let status = edge::counted_as(&response);
+        return (response, status);
+    }
+    let mut response = pack::pack(response, asked.takes_gzip).await;
+    finish_problem(&mut response, asked);
+    finish_headers(&mut response, asked);
+    let status = response.status();
+    (response, status)
+}
+
 /// Steps 4 and 5: the deadline around the panic guard around the route.
-async fn guarded(app: &AppState, request: Request, next: Next) -> Response {
-    let timeout = app.options.request_timeout;
+async fn guarded(timeout: Duration, request: Request, next: Next) -> Response {
     match tokio::time::timeout(timeout, AssertUnwindSafe(next.run(request)).catch_unwind()).await {
         Ok(Ok(response)) => response,
         // The panic hook has logged the message and the place already.
@@ -126,23 +151,38 @@ async fn guarded(app: &AppState, request: Request, next: Next) -> Response {
     }
 }
 
-/// Step 2: may this request be worked on? The permit is held until the answer is ready.
-fn admit<'a>(
-    app: &'a AppState,
-    request: &Request,
-    route: &str,
-) -> Result<Option<tokio::sync::SemaphorePermit<'a>>, Problem> {
+/// Leave to work on a request.
+struct Admitted {
+    /// Held until the answer is ready, or its stream has ended; none for probes.
+    permit: Option<OwnedSemaphorePermit>,
+    /// The configured time, or the caller's when that is shorter.
+    timeout: Duration,
+}
+
+/// Step 2: may this request be worked on?
+fn admit(app: &AppState, request: &Request, asked: &Asked) -> Result<Admitted, Problem> {
     check_host(app, request.uri(), request.headers())?;
     check_origin(request.method(), request.uri(), request.headers())?;
     check_announced_size(app, request.headers())?;
-    if matches!(route, "/health/live" | "/health/ready" | "/metrics") {
-        return Ok(None); // probes must be answered most of all when the server is full
+    let configured = app.options.request_timeout;
+    let given = if asked.grpc { edge::timeout(request.headers())? } else { None };
+    let timeout = given.map_or(configured, |given| given.min(configured));
+    let route = asked.route();
+    let probe = matches!(
+        route,
+        "/health/live" | "/health/ready" | "/metrics" | "/v2/health/live" | "/v2/health/ready"
+    ) || edge::PROBES.contains(&route);
+    if probe {
+        return Ok(Admitted { permit: None, timeout }); // to be answered most of all when the server is full
     }
-    app.at_work.try_acquire().map(Some).map_err(|_| {
-        let detail =
-            format!("{} requests are being worked on, the limit: try again", app.options.concurrency_max);
-        Problem::from(Error::new(ErrorKind::Unavailable, detail))
-    })
+    match Arc::clone(&app.at_work).try_acquire_owned() {
+        Ok(permit) => Ok(Admitted { permit: Some(permit), timeout }),
+        Err(_) => {
+            let detail =
+                format!("{} requests are being worked on, the limit: try again", app.options.concurrency_max);
+            Err(Problem::from(Error::new(ErrorKind::Unavailable, detail)))
+        }
+    }
 }
 
 /// On a loopback address only local names may be asked for: a page of another site whose name was made to point here
@@ -213,10 +253,15 @@ fn check_announced_size(app: &AppState, headers: &HeaderMap) -> Result<(), Probl
     }
 }
 
-/// The client's request id when it is short and plain, else a new one: random per process, rising within it.
-fn request_id(headers: &HeaderMap) -> HeaderValue {
+/// A text that no other request of this process has, and hardly one of another.
+pub fn fresh_id() -> String {
     static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one("request id"));
     static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{:08x}-{:08x}", *PROCESS as u32, NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The client's request id when it is short and plain, else a new one: random per process, rising within it.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
     let harmless = |v: &&HeaderValue| {
         (1..=REQUEST_ID_MAX_BYTES).contains(&v.len())
             && v.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
@@ -224,8 +269,7 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     if let Some(id) = headers.get(X_REQUEST_ID).filter(harmless) {
         return id.clone();
     }
-    let text = format!("{:08x}-{:08x}", *PROCESS as u32, NEXT.fetch_add(1, Ordering::Relaxed));
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("none")) // hex digits are always a header value
+    HeaderValue::from_str(&fresh_id()).unwrap_or(HeaderValue::from_static("none")) // hex digits are always a header value
 }
 
 /// The trace id of a W3C `traceparent` (`00-<32 hex>-<16 hex>-<2 hex>`).
@@ -249,11 +293,11 @@ fn finish_problem(response: &mut Response, asked: &Asked) {
     });
     problem.instance = asked.uri.path().into();
     problem.request_id = asked.id_text().into();
-    let body = serde_json::to_vec(&problem).unwrap_or_default(); // text, numbers and lists always serialise
+    let (media, body) = problem.spoken(asked.uri.path());
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH); // hyper counts the new body
     headers.remove(header::CONTENT_ENCODING);
-    headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
+    headers.insert(header::CONTENT_TYPE, media);
     *response.body_mut() = body.into();
 }
 

@@ -11,6 +11,7 @@ pub mod meters;
 pub mod middleware;
 pub mod models;
 pub mod observations;
+pub mod oip;
 pub mod openapi;
 pub mod ops;
 pub mod pack;
@@ -20,7 +21,8 @@ pub mod reply;
 pub mod schema;
 pub mod series;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+pub mod timeseries;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,11 +34,12 @@ use axum::routing::{get, post};
 use forewatt_service::series::nearest;
 use forewatt_service::{Error, ErrorKind, Service};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
-use crate::dashboard;
 use crate::error::Problem;
 use crate::http::meters::Meters;
+use crate::oip::Tally;
+use crate::{dashboard, grpc};
 
 /// What the HTTP layers are told, in the types they use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub struct HttpOptions {
     pub loopback_only: bool,
     /// Serve the page at `/` and the API's description at `/docs`.
     pub dashboard: bool,
+    /// Answer gRPC beside REST; false where it has a port of its own.
+    pub grpc: bool,
 }
 
 /// What every handler can reach. All clones are one: cloning counts a reference.
@@ -66,7 +71,11 @@ pub struct App {
     /// Limits and choices.
     pub options: HttpOptions,
     /// One permit for each request that may be worked on at once.
-    pub at_work: Semaphore,
+    pub at_work: Arc<Semaphore>,
+    /// How often models were asked by tensors.
+    pub tally: Tally,
+    /// Turns true when the server begins to stop.
+    stopping: watch::Sender<bool>,
     /// Counters and timers of requests.
     pub meters: Meters,
 }
@@ -85,7 +94,8 @@ impl AppState {
     /// The state of a server that has just started. Needs a tokio runtime.
     #[must_use]
     pub fn new(service: Service, metrics: PrometheusHandle, options: HttpOptions) -> Self {
-        let at_work = Semaphore::new(options.concurrency_max.clamp(1, Semaphore::MAX_PERMITS));
+        let at_work = Arc::new(Semaphore::new(options.concurrency_max.clamp(1, Semaphore::MAX_PERMITS)));
+        let (stopping, _) = watch::channel(false);
         let upkeep = metrics.clone();
         tokio::spawn(async move {
             let mut ticks = tokio::time::interval(METRICS_UPKEEP);
@@ -94,16 +104,46 @@ impl AppState {
                 upkeep.run_upkeep();
             }
         });
-        Self(Arc::new(App { service, metrics, options, at_work, meters: Meters::default() }))
+        let (tally, meters) = (Tally::default(), Meters::default());
+        Self(Arc::new(App { service, metrics, options, at_work, tally, stopping, meters }))
+    }
+
+    /// Tells those who watch that the server will end.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Whether the server is about to end.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Changes when the server begins to stop.
+    #[must_use]
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
     }
 }
 
 /// Every route behind the whole stack.
 pub fn router(state: AppState) -> Router {
-    let mut routes = api();
+    let mut routes = api().merge(oip::routes());
     if state.options.dashboard {
         routes = routes.merge(dashboard::routes());
     }
+    if state.options.grpc {
+        routes = routes.merge(grpc::routes(&state));
+    }
+    gated(routes, state)
+}
+
+/// The routes of gRPC alone behind the same stack, for a port of its own.
+pub fn grpc_router(state: AppState) -> Router {
+    gated(grpc::routes(&state), state)
+}
+
+fn gated(routes: Router<AppState>, state: AppState) -> Router {
     routes
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
@@ -129,6 +169,8 @@ fn api() -> Router<AppState> {
         .route("/v1/models", get(models::list))
         .route("/v1/models/{id}", get(models::show).post(models::act))
         .route("/v1/compare", post(compare::compare))
+        .route("/v1/timeseries/forecast", post(timeseries::forecast))
+        .route("/v1/timeseries/models", get(timeseries::models))
         .route("/v1/train", post(jobs::train))
         .route("/v1/jobs", get(jobs::list))
         .route("/v1/jobs/{id}", get(jobs::show))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use forewatt_service::domain::{ModelVersion, SeriesName, Time, VersionId};
-use forewatt_service::{Error, ErrorKind};
+use forewatt_service::{Error, ErrorKind, Service};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -14,7 +14,7 @@ use crate::http::forecast::version_id;
 use crate::http::{AppState, reply};
 
 /// Versions in one list when the request names no limit.
-const LIMIT_DEFAULT: u32 = 200;
+pub const LIMIT_DEFAULT: u32 = 200;
 
 #[derive(Serialize)]
 struct Versions {
@@ -122,32 +122,32 @@ fn in_words_of_http(mut error: Error) -> Error {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AccuracyDocument {
     /// The series.
-    series: String,
+    pub series: String,
     /// The champion.
-    model_version: String,
+    pub model_version: String,
     /// The unit of `mae`, `rmse`, `pinball`, `crps` and `width`.
-    unit: String,
+    pub unit: String,
     /// The first forecast start of the backtest.
     #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<String>,
+    pub from: Option<String>,
     /// Its end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    to: Option<String>,
+    pub to: Option<String>,
     /// The champion first, then the baselines by name; empty when there was no backtest.
-    rows: Vec<AccuracyRow>,
+    pub rows: Vec<AccuracyRow>,
     /// What a reader must know of the training: what was masked, what was missing.
-    notes: Vec<String>,
+    pub notes: Vec<String>,
 }
 
 /// The scores of one model.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct AccuracyRow {
     /// The family: `gbdt`, `seasonal-naive`.
-    model: String,
+    pub model: String,
     /// Whether this is the champion.
-    champion: bool,
+    pub champion: bool,
     /// Scores by name: `mae`, `rmse`, `pinball`, `coverage_80`.
-    metrics: BTreeMap<String, f64>,
+    pub metrics: BTreeMap<String, f64>,
 }
 
 /// How the series' champion did in its backtest, beside the baselines.
@@ -163,14 +163,25 @@ pub async fn accuracy(
     params: Params,
 ) -> HttpResult {
     params.only(&[]).finish()?;
-    let info = app.service.series(&name).await?;
+    reply::json(&champion_accuracy(&app.service, &name).await?)
+}
+
+/// The table of a series' champion.
+///
+/// # Errors
+/// `NotFound`; `NoModel` without a champion.
+pub async fn champion_accuracy(
+    service: &Service,
+    name: &SeriesName,
+) -> forewatt_service::Result<AccuracyDocument> {
+    let info = service.series(name).await?;
     let Some(champion) = info.champion() else {
         let message =
             format!("`{name}` has no champion: train one with POST /v1/train {{\"series\": \"{name}\"}}");
-        return Err(Error::new(ErrorKind::NoModel, message).into());
+        return Err(Error::new(ErrorKind::NoModel, message));
     };
-    let version = app.service.version(champion).await?;
-    reply::json(&accuracy_of(&version, &info.series.unit))
+    let version = service.version(champion).await?;
+    Ok(accuracy_of(&version, &info.series.unit))
 }
 
 /// Sorts a version's flat scores (`mae`, `seasonal-naive/mae`, ...) into rows.

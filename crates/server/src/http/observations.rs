@@ -19,7 +19,7 @@ use crate::http::extract::{Params, SeriesPath, body_bytes, media_type, unsupport
 use crate::http::{AppState, reply};
 
 /// Observations in one answer when the request names no limit.
-const LIMIT_DEFAULT: u32 = 10_000;
+pub const LIMIT_DEFAULT: u32 = 10_000;
 
 #[derive(Serialize)]
 struct Page {

@@ -10,8 +10,8 @@ use crate::error::{FieldError, HttpResult, Problem};
 use crate::http::extract::Params;
 use crate::http::reply::Held;
 use crate::http::{
-    compare, explain, forecast, holidays, issued, jobs, models, observations, ops, quality, reconcile, reply,
-    series,
+    compare, explain, forecast, holidays, issued, jobs, models, observations, oip, ops, quality, reconcile,
+    reply, series, timeseries,
 };
 
 /// The API in one description.
@@ -33,6 +33,9 @@ use crate::http::{
         explain::show, explain::whatif,
         models::accuracy, models::list, models::show, models::act, compare::compare,
         jobs::train, jobs::list, jobs::show,
+        oip::server, oip::live, oip::ready, oip::models, oip::metadata, oip::model_ready, oip::config,
+        oip::all_statistics, oip::statistics, oip::infer, oip::index, oip::load, oip::unload,
+        timeseries::forecast, timeseries::models,
         ops::live, ops::ready, ops::metrics,
     ),
     components(schemas(Problem, FieldError)),
@@ -40,6 +43,8 @@ use crate::http::{
         (name = "series", description = "What is measured: descriptions, observations, data quality, holidays."),
         (name = "forecasts", description = "What is expected, with its uncertainty; and what was expected before."),
         (name = "models", description = "Training, comparing and promoting."),
+        (name = "inference", description = "The Open Inference Protocol, version 2, for its clients, and KServe's time series. Errors are \
+            `{\"error\": \"text\"}`; each route of a model is also there under `/v2/models/{model}/versions/{version}`."),
         (name = "operations", description = "Health and metrics."),
     ),
 )]

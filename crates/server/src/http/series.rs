@@ -12,7 +12,7 @@ use crate::http::extract::{JsonBody, Params, SeriesPath};
 use crate::http::{AppState, reply};
 
 /// Series in one page of the list when the request names no limit.
-const LIMIT_DEFAULT: u32 = 1_000;
+pub const LIMIT_DEFAULT: u32 = 1_000;
 
 /// One page of the list.
 #[derive(Serialize)]
@@ -101,7 +101,11 @@ impl Reader {
 }
 
 impl SeriesBody {
-    fn read(self, name: SeriesName) -> HttpResult<Series> {
+    /// The description under a name.
+    ///
+    /// # Errors
+    /// 400 that names every field that is wrong.
+    pub fn read(self, name: SeriesName) -> HttpResult<Series> {
         let mut reader = Reader(Vec::new());
         if self.name.as_deref().is_some_and(|n| n != name.as_str()) {
             let detail = format!("differs from the name in the path, `{name}`: leave it out");

@@ -6,6 +6,8 @@ mod explaining;
 mod reading;
 mod reconciling;
 mod refusing;
+mod tensors;
+mod timeseries;
 mod writing;
 
 use axum::Router;
@@ -23,39 +25,39 @@ use tower::ServiceExt as _;
 use super::{AppState, HttpOptions, router};
 
 /// The end of the fixture's data and its "now".
-const NOW: &str = "2026-03-02T00:00:00Z";
+pub(crate) const NOW: &str = "2026-03-02T00:00:00Z";
 /// Days of hourly data in the fixture.
-const DAYS: i64 = 60;
+pub(crate) const DAYS: i64 = 60;
 /// The largest body the test server takes, in bytes.
-const BODY_MAX_BYTES: usize = 64 * 1024;
+pub(crate) const BODY_MAX_BYTES: usize = 64 * 1024;
 
 /// A server without a socket.
-struct TestServer {
-    router: Router,
-    state: AppState,
-    service: Service,
+pub(crate) struct TestServer {
+    pub(crate) router: Router,
+    pub(crate) state: AppState,
+    pub(crate) service: Service,
     _folder: tempfile::TempDir,
 }
 
 /// What came back.
-struct Reply {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Reply {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
     }
 
-    fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// Checks that this is a problem with this status, and returns its detail.
-    fn problem(&self, status: u16) -> String {
+    pub(crate) fn problem(&self, status: u16) -> String {
         let text = String::from_utf8_lossy(&self.body);
         assert_eq!(self.status.as_u16(), status, "{text}");
         assert_eq!(self.header("content-type"), "application/problem+json", "{text}");
@@ -69,48 +71,49 @@ impl Reply {
 }
 
 impl TestServer {
-    async fn send(&self, request: Request<Body>) -> Reply {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
         send(&self.router, request).await
     }
 
-    async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
         let request = Request::post(path).header("content-type", "application/json");
         self.send(request.body(body.to_string().into()).unwrap()).await
     }
 
-    async fn put(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Reply {
         let request = Request::put(path).header("content-type", "application/json");
         self.send(request.body(body.to_string().into()).unwrap()).await
     }
 }
 
-async fn send(router: &Router, request: Request<Body>) -> Reply {
+pub(crate) async fn send(router: &Router, request: Request<Body>) -> Reply {
     let response = router.clone().oneshot(request).await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     let body = axum::body::to_bytes(response.into_body(), 64 << 20).await.unwrap();
     Reply { status, headers, body }
 }
 
-fn options() -> HttpOptions {
+pub(crate) fn options() -> HttpOptions {
     HttpOptions {
         body_max_bytes: BODY_MAX_BYTES,
         request_timeout: Duration::from_secs(60),
         concurrency_max: 8,
         loopback_only: true,
         dashboard: true,
+        grpc: true,
     }
 }
 
 /// A server with an empty store.
-async fn empty() -> TestServer {
+pub(crate) async fn empty() -> TestServer {
     empty_with(options()).await
 }
 
-async fn empty_with(options: HttpOptions) -> TestServer {
+pub(crate) async fn empty_with(options: HttpOptions) -> TestServer {
     let folder = tempfile::tempdir().unwrap();
     let mut config = crate::config::tests::defaults().service();
     config.forecast.fixed_now = NOW.to_owned();
@@ -122,12 +125,12 @@ async fn empty_with(options: HttpOptions) -> TestServer {
 }
 
 /// A description of a series as a client puts it.
-fn city() -> Value {
+pub(crate) fn city() -> Value {
     json!({"kind": "load", "unit": "MW", "resolution": "PT1H", "time_zone": "Europe/Madrid", "holiday_region": "ES"})
 }
 
 /// A server with `city.load`: 60 days of a daily and weekly shape, and a seasonal-naive champion.
-async fn with_champion() -> TestServer {
+pub(crate) async fn with_champion() -> TestServer {
     let server = empty().await;
     assert_eq!(server.put("/v1/series/city.load", &city()).await.status, 201);
     let name = "city.load".parse().unwrap();
@@ -142,7 +145,7 @@ async fn with_champion() -> TestServer {
     server
 }
 
-fn observations() -> Vec<NewObservation> {
+pub(crate) fn observations() -> Vec<NewObservation> {
     let end: Time = NOW.parse().unwrap();
     let hours = DAYS * 24;
     let value = |hour: i64| {
