@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 pub mod bench;
 pub mod clients;
+pub mod oracle;
 pub mod test;
 pub mod tidy;
 
