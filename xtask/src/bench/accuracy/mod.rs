@@ -38,7 +38,7 @@ pub const ABOUT: &str = "Every model on public data, beside naive, official and 
 /// Flags of the accuracy benchmark.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Options {
-    /// Of accuracy: only this task; `list` names them all
+    /// Of accuracy: only this task; `list` names them all. Of engine: only this part
     pub task: Option<String>,
     /// Of accuracy: run again what is already finished
     #[arg(long)]
