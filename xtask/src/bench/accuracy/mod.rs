@@ -4,14 +4,14 @@
 //! and writes `docs/benchmarks/accuracy.md`; `docs/benchmarks/README.md` says how to repeat it.
 
 mod cache;
-mod data;
+pub mod data;
 mod epf;
 mod ett;
 mod exe;
 mod gefcom_load;
 mod load;
 mod m4;
-mod metrics;
+pub mod metrics;
 mod page;
 mod task;
 mod tasks;

@@ -3,11 +3,17 @@
 //! `cargo xtask bench engine [PART]` builds and starts a release build of itself, measures, and writes the part's
 //! section into `docs/benchmarks/engine.md`; the other sections stay as they are.
 
+pub mod matrices;
+mod peer;
+mod training;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
+
+use super::accuracy::data::{self, Source};
 
 /// What the benchmark is about, for the list.
 pub const ABOUT: &str = "The booster beside LightGBM on the same matrices: cost and accuracy.";
@@ -25,7 +31,7 @@ pub struct Section {
 pub type Part = (&'static str, fn(&Path) -> anyhow::Result<Section>);
 
 /// Every part, in the order of the page.
-pub const PARTS: &[Part] = &[];
+pub const PARTS: &[Part] = &[("training", training::run)];
 
 /// Measures all parts, or the one named, and writes their sections of the page.
 ///
@@ -53,6 +59,12 @@ pub fn run(root: &Path, part: Option<&str>) -> anyhow::Result<ExitCode> {
         writeln!(std::io::stdout(), "wrote the section `{}` of {}", section.title, path.display())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the public data are.
+#[must_use]
+pub fn source(root: &Path) -> Source {
+    Source { folder: data::folder(root), quick: false }
 }
 
 /// The folder for matrices, environments and other things that can be made again.
