@@ -2,9 +2,10 @@
 //!
 //! A benchmark is a function that measures and returns rows; add it to [`BENCHES`]. The page is written
 //! to `docs/benchmarks/NAME.md` without dates, so that a run changes it only where figures change. `accuracy`
-//! stands beside them: its page has a table a task.
+//! and `engine` stand beside them: their pages have more than one table.
 
 pub mod accuracy;
+pub mod engine;
 mod http;
 
 use std::fmt::Write as _;
@@ -53,6 +54,7 @@ pub fn run(name: Option<&str>, options: &accuracy::Options) -> anyhow::Result<Ex
     let mut out = std::io::stdout();
     let Some(name) = name else {
         writeln!(out, "{:<16} {}", "accuracy", accuracy::ABOUT)?;
+        writeln!(out, "{:<16} {}", "engine", engine::ABOUT)?;
         for bench in BENCHES {
             writeln!(out, "{:<16} {}", bench.name, bench.about)?;
         }
@@ -65,8 +67,15 @@ pub fn run(name: Option<&str>, options: &accuracy::Options) -> anyhow::Result<Ex
         }
         return Ok(ExitCode::SUCCESS);
     }
+    if name == "engine" {
+        let part = options.task.clone();
+        let rest = accuracy::Options { task: None, ..options.clone() };
+        anyhow::ensure!(rest.is_empty(), "`engine` takes the name of a part and no flags");
+        return engine::run(&root, part.as_deref());
+    }
     anyhow::ensure!(options.is_empty(), "only `accuracy` takes a task and flags");
-    let known = || BENCHES.iter().map(|b| b.name).chain(["accuracy"]).collect::<Vec<_>>().join(", ");
+    let known =
+        || BENCHES.iter().map(|b| b.name).chain(["accuracy", "engine"]).collect::<Vec<_>>().join(", ");
     let bench = BENCHES
         .iter()
         .find(|bench| bench.name == name)

@@ -2,12 +2,12 @@
 
 use rayon::prelude::*;
 
-use super::levels::{nearest_to_half, pinball};
+use super::levels::{mean_weights, nearest_to_half, pinball};
 use super::predict::{Forest, MeanRule};
 use crate::matrix::FeatureMatrix;
 
 /// Rows whose residuals correct the mean.
-const MEAN_ROWS: usize = 10_000;
+const MEAN_ROWS: usize = 4_000;
 /// With fewer held-out rows than this the width stays as it is.
 const WIDTH_ROWS: usize = 200;
 /// The widths tried, in hundredths.
@@ -41,23 +41,39 @@ pub(super) fn width(forest: &Forest, features: &FeatureMatrix, target: &[f32], h
 /// Makes the mean of the forecasts' means that of the targets.
 ///
 /// The quantiles say nothing of the tails beyond them. A correction in proportion to the spread lets it vanish where
-/// the forecast is certain (solar at night), which a constant would not.
-pub(super) fn mean_rule(forest: &Forest, features: &FeatureMatrix, target: &[f32]) -> MeanRule {
-    let knots = forest.learned_levels().len();
+/// the forecast is certain (solar at night), which a constant would not. Where forecasts are bound to be monotone, the mean
+/// stays a sum of quantiles with weights of 0 or more, so that it is monotone with them.
+pub(super) fn mean_rule(
+    forest: &Forest,
+    features: &FeatureMatrix,
+    target: &[f32],
+    weights: Option<&[f32]>,
+    bound: bool,
+) -> MeanRule {
+    let levels = forest.learned_levels();
+    let knots = levels.len();
     let stride = features.rows().div_ceil(MEAN_ROWS).max(1);
     let rows: Vec<usize> = (0..features.rows()).step_by(stride).collect();
     let values = knot_values(forest, features, &rows);
-    let (mut residual, mut spread) = (0.0, 0.0);
+    let (mut residual, mut spread, mut total) = (0.0, 0.0, 0.0);
     for (&row, values) in rows.iter().zip(values.chunks_exact(knots)) {
-        residual += f64::from(target[row]) - f64::from(forest.mean(values));
-        spread += f64::from(values[knots - 1]) - f64::from(values[0]);
+        let weight = weights.map_or(1.0, |weights| f64::from(weights[row]));
+        residual += weight * (f64::from(target[row]) - f64::from(forest.mean(values)));
+        spread += weight * (f64::from(values[knots - 1]) - f64::from(values[0]));
+        total += weight;
     }
     if knots == 1 {
-        let shift = (residual / rows.len() as f64) as f32;
+        let shift = if total > 0.0 { (residual / total) as f32 } else { 0.0 };
         return MeanRule { spread: 0.0, shift };
     }
     let share = if spread > 0.0 { residual / spread } else { 0.0 };
-    MeanRule { spread: share.clamp(-0.5, 0.5) as f32, shift: 0.0 }
+    let (low, high) = if bound {
+        let weights = mean_weights(&levels);
+        (-weights[knots - 1].min(0.5), weights[0].min(0.5))
+    } else {
+        (-0.5, 0.5)
+    };
+    MeanRule { spread: share.clamp(low, high) as f32, shift: 0.0 }
 }
 
 /// Standardised values of the learned levels for some rows.

@@ -1,20 +1,17 @@
-//! Grows one tree leaf by leaf on histograms of exact counts.
+//! Grows one tree leaf by leaf on histograms of exact sums.
 
-use super::binning::{Binned, LANES, MISSING};
+use std::ops::Range;
+
+use super::binning::{Binned, LANES};
 use super::predict::{LEAF, Node};
-
-/// Rows and, in the upper half, rows whose target lies below the prediction.
-///
-/// The pinball gradient of a row is `above - level`, so two counts are all that a split needs, and sums of them are
-/// exact in any order. The terms with the level cancel in the gain.
-type Counts = u64;
-
-/// The counts of every bin of every lane of a group.
-type Histogram = [[Counts; 256]; LANES];
+use super::shape::{Branch, nodes};
+use super::split::{Histogram, Split, best};
+use super::tally::{Entry, Tally};
 
 /// A grown tree; leaves are numbered from 0.
 pub(super) struct Tree {
-    /// Inner nodes, the root first; empty when the rows could not be split.
+    /// Inner nodes, the root first; empty when the rows could not be split. A set of categories takes several, which
+    /// lead to the same two places, so a node or a leaf may be reached in more than one way.
     pub nodes: Vec<Node>,
     /// How many leaves.
     pub leaves: usize,
@@ -29,57 +26,71 @@ pub(super) struct Task<'a> {
     pub leaf_rows: u32,
 }
 
-/// Memory that trees reuse.
+/// The rows of a tree, grouped by leaf once it has grown, and memory that trees reuse.
 #[derive(Default)]
-pub(super) struct Workspace {
-    /// The in-bag rows as `row * 2 + above`, grouped by leaf once the tree has grown.
-    pub rows: Vec<u32>,
-    right: Vec<u32>,
-    histograms: Vec<Histogram>,
+pub(super) struct Workspace<E: Entry> {
+    /// The rows the tree is grown on.
+    pub rows: Vec<E>,
+    /// Those that set its leaf values.
+    pub outside: Vec<u32>,
+    /// Those it is judged on.
+    pub held_out: Vec<u32>,
+    spare: Vec<E>,
+    spare_rows: Vec<u32>,
+    histograms: Vec<Histogram<E::Tally>>,
 }
 
-#[derive(Clone, Copy)]
-struct Split {
-    gain: f64,
-    feature: usize,
-    /// Codes up to this go left.
-    last_left: u8,
-    missing_left: bool,
+/// Where a leaf's rows lie in the three lists of [`Workspace`].
+#[derive(Clone, Default)]
+pub(super) struct Part {
+    pub rows: Range<usize>,
+    pub outside: Range<usize>,
+    pub held_out: Range<usize>,
 }
 
 struct OpenLeaf {
-    from: usize,
-    to: usize,
+    part: Part,
     /// Which of the workspace's histograms.
     slot: usize,
     best: Option<Split>,
-    /// The node that leads here, and whether this is its right child.
+    /// The branch that leads here, and whether this is its right child.
     parent: Option<(usize, bool)>,
 }
 
-/// Where each leaf's rows lie in [`Workspace::rows`], besides the tree.
-pub(super) fn grow(task: &Task<'_>, work: &mut Workspace) -> (Tree, Vec<(usize, usize)>) {
+/// A grown tree before it is written down.
+pub(super) struct Grown {
+    pub tree: Tree,
+    /// The splits, the root first.
+    pub branches: Vec<Branch>,
+    /// The rows of each leaf.
+    pub parts: Vec<Part>,
+}
+
+/// Grows a tree on the rows of the workspace.
+pub(super) fn grow<E: Entry>(task: &Task<'_>, work: &mut Workspace<E>) -> Grown {
     let groups = task.binned.features.len().div_ceil(LANES);
-    work.right.resize(work.rows.len(), 0);
-    work.histograms.resize(task.max_leaves * groups, [[0; 256]; LANES]);
-    let mut nodes: Vec<Node> = Vec::with_capacity(task.max_leaves);
-    let mut leaves = vec![OpenLeaf { from: 0, to: work.rows.len(), slot: 0, best: None, parent: None }];
+    work.spare.resize(work.rows.len(), E::default());
+    work.spare_rows.resize(work.outside.len().max(work.held_out.len()), 0);
+    work.histograms.resize(task.max_leaves * groups, [[E::Tally::default(); 256]; LANES]);
+    let mut branches: Vec<Branch> = Vec::with_capacity(task.max_leaves);
+    let part =
+        Part { rows: 0..work.rows.len(), outside: 0..work.outside.len(), held_out: 0..work.held_out.len() };
+    let mut leaves = vec![OpenLeaf { part, slot: 0, best: None, parent: None }];
     build(task, &work.rows, &mut work.histograms[..groups]);
-    leaves[0].best = best_split(task, total(&work.rows), &work.histograms[..groups]);
+    leaves[0].best = best_split(task, &work.rows, &work.histograms[..groups]);
     while leaves.len() < task.max_leaves {
         let Some((chosen, split)) = greatest_gain(&leaves) else {
             break;
         };
         let new = leaves.len();
         let last = new + 1 == task.max_leaves;
-        divide(task, work, &mut leaves, &mut nodes, chosen, split);
+        divide(task.binned, work, &mut leaves, &mut branches, (chosen, split));
         if !last {
-            update_histograms(task, work, &mut leaves, chosen, new, groups);
+            update_histograms(task, work, &mut leaves, (chosen, new), groups);
         }
     }
-    let ranges = leaves.iter().map(|leaf| (leaf.from, leaf.to)).collect();
-    let leaves = leaves.len();
-    (Tree { nodes, leaves }, ranges)
+    let tree = Tree { nodes: nodes(&branches, task.binned), leaves: leaves.len() };
+    Grown { tree, branches, parts: leaves.into_iter().map(|leaf| leaf.part).collect() }
 }
 
 fn greatest_gain(leaves: &[OpenLeaf]) -> Option<(usize, Split)> {
@@ -94,64 +105,76 @@ fn greatest_gain(leaves: &[OpenLeaf]) -> Option<(usize, Split)> {
     best
 }
 
-/// Splits a leaf: its rows, the tree's nodes, and the list of leaves (the right half is appended).
-fn divide(
-    task: &Task<'_>,
-    work: &mut Workspace,
+/// Splits a leaf: its rows, the tree's branches, and the list of leaves (the right half is appended).
+fn divide<E: Entry>(
+    binned: &Binned,
+    work: &mut Workspace<E>,
     leaves: &mut Vec<OpenLeaf>,
-    nodes: &mut Vec<Node>,
-    chosen: usize,
-    split: Split,
+    branches: &mut Vec<Branch>,
+    (chosen, split): (usize, Split),
 ) {
     let new = leaves.len();
     let leaf = &mut leaves[chosen];
-    let codes = task.binned.group(split.feature / LANES);
-    let lane = split.feature % LANES;
-    // At most 256 leaves: positions of nodes and leaves fit in 15 bits.
-    let node = Node::new(
-        split.feature as u16,
-        split.last_left,
-        split.missing_left,
-        [LEAF | chosen as u16, LEAF | new as u16],
-    );
-    let (mut left, mut right) = (leaf.from, 0);
-    for i in leaf.from..leaf.to {
-        let entry = work.rows[i];
-        let goes_left = node.goes_left(codes[(entry >> 1) as usize][lane]);
-        work.rows[left] = entry;
-        work.right[right] = entry;
-        left += usize::from(goes_left);
-        right += usize::from(!goes_left);
-    }
-    work.rows[left..leaf.to].copy_from_slice(&work.right[..right]);
+    let (codes, lane) = (binned.group(split.feature / LANES), split.feature % LANES);
+    let table = split.rule.table();
+    let goes_left = |row: u32| table[usize::from(codes[row as usize][lane])];
+    let part = leaf.part.clone();
+    let cuts = [
+        partition(&mut work.rows[part.rows.clone()], &mut work.spare, |entry| goes_left(entry.row())),
+        partition(&mut work.outside[part.outside.clone()], &mut work.spare_rows, |&row| goes_left(row)),
+        partition(&mut work.held_out[part.held_out.clone()], &mut work.spare_rows, |&row| goes_left(row)),
+    ];
+    let [rows, outside, held_out] =
+        [cut(&part.rows, cuts[0]), cut(&part.outside, cuts[1]), cut(&part.held_out, cuts[2])];
+    // At most 256 leaves: numbers of branches and leaves fit in 15 bits.
+    let children = [LEAF | chosen as u16, LEAF | new as u16];
     if let Some((parent, is_right)) = leaf.parent {
-        nodes[parent].children[usize::from(is_right)] = nodes.len() as u16;
+        branches[parent].children[usize::from(is_right)] = branches.len() as u16;
     }
-    let to = leaf.to;
-    leaf.to = left;
+    leaf.part = Part { rows: rows.0, outside: outside.0, held_out: held_out.0 };
     leaf.best = None;
-    leaf.parent = Some((nodes.len(), false));
-    leaves.push(OpenLeaf { from: left, to, slot: new, best: None, parent: Some((nodes.len(), true)) });
-    nodes.push(node);
+    leaf.parent = Some((branches.len(), false));
+    let part = Part { rows: rows.1, outside: outside.1, held_out: held_out.1 };
+    leaves.push(OpenLeaf { part, slot: new, best: None, parent: Some((branches.len(), true)) });
+    branches.push(Branch { feature: split.feature, rule: split.rule, children });
+}
+
+fn cut(range: &Range<usize>, left: usize) -> (Range<usize>, Range<usize>) {
+    (range.start..range.start + left, range.start + left..range.end)
+}
+
+/// Moves those that go left to the front, in their order, and the others behind them, in theirs; how many go left.
+fn partition<T: Copy>(items: &mut [T], spare: &mut [T], goes_left: impl Fn(&T) -> bool) -> usize {
+    let (mut left, mut right) = (0, 0);
+    let spare = &mut spare[..items.len()];
+    for i in 0..items.len() {
+        let item = items[i];
+        let is_left = goes_left(&item);
+        // Both are written and one is kept: a branch would be guessed wrong half of the time.
+        items[left] = item;
+        spare[right] = item;
+        left += usize::from(is_left);
+        right += usize::from(!is_left);
+    }
+    items[left..].copy_from_slice(&spare[..right]);
+    left
 }
 
 /// Counts the smaller half, subtracts it from the parent to get the larger, and finds both halves' best splits.
-fn update_histograms(
+fn update_histograms<E: Entry>(
     task: &Task<'_>,
-    work: &mut Workspace,
+    work: &mut Workspace<E>,
     leaves: &mut [OpenLeaf],
-    left: usize,
-    right: usize,
+    (left, right): (usize, usize),
     groups: usize,
 ) {
-    let len = |leaf: &OpenLeaf| leaf.to - leaf.from;
-    let small_is_left = len(&leaves[left]) <= len(&leaves[right]);
+    let small_is_left = leaves[left].part.rows.len() <= leaves[right].part.rows.len();
     if small_is_left {
         // The larger half inherits the parent's histograms.
         (leaves[left].slot, leaves[right].slot) = (leaves[right].slot, leaves[left].slot);
     }
     let (small, large) = if small_is_left { (left, right) } else { (right, left) };
-    let splittable = |leaf: &OpenLeaf| len(leaf) >= 2 * task.leaf_rows as usize;
+    let splittable = |leaf: &OpenLeaf| leaf.part.rows.len() >= 2 * task.leaf_rows as usize;
     if !splittable(&leaves[large]) {
         return;
     }
@@ -159,119 +182,44 @@ fn update_histograms(
     let (before, after) = work.histograms.split_at_mut(leaves[small].slot * groups);
     let counted = &mut after[..groups];
     let inherited = &mut before[leaves[large].slot * groups..][..groups];
-    build(task, &work.rows[leaves[small].from..leaves[small].to], counted);
-    for (whole, part) in inherited.iter_mut().zip(counted.iter()) {
-        subtract(whole, part);
+    build(task, &work.rows[leaves[small].part.rows.clone()], counted);
+    for (g, (whole, part)) in inherited.iter_mut().zip(counted.iter()).enumerate() {
+        subtract(whole, part, task.binned.codes_used(g));
     }
     for (leaf, histograms) in [(small, &*counted), (large, &*inherited)] {
         let leaf = &mut leaves[leaf];
         if splittable(leaf) {
-            leaf.best = best_split(task, total(&work.rows[leaf.from..leaf.to]), histograms);
+            leaf.best = best_split(task, &work.rows[leaf.part.rows.clone()], histograms);
         }
     }
 }
 
-/// Counts rows into the histograms of all groups.
-fn build(task: &Task<'_>, rows: &[u32], histograms: &mut [Histogram]) {
+/// Sums rows into the histograms of all groups.
+fn build<E: Entry>(task: &Task<'_>, rows: &[E], histograms: &mut [Histogram<E::Tally>]) {
     for (g, histogram) in histograms.iter_mut().enumerate() {
-        *histogram = [[0; 256]; LANES];
+        let used = task.binned.codes_used(g);
+        histogram.iter_mut().for_each(|bins| bins[..used].fill(E::Tally::default()));
         let codes = task.binned.group(g);
-        for &entry in rows {
-            let lanes = codes[(entry >> 1) as usize];
-            let count = 1 + (Counts::from(entry & 1) << 32);
+        for entry in rows {
+            let lanes = codes[entry.row() as usize];
+            let tally = entry.tally();
             for (bins, code) in histogram.iter_mut().zip(lanes) {
-                bins[usize::from(code)] += count;
+                bins[usize::from(code)].add(tally);
             }
         }
     }
 }
 
-fn subtract(whole: &mut Histogram, part: &Histogram) {
+fn subtract<T: Tally>(whole: &mut Histogram<T>, part: &Histogram<T>, used: usize) {
     for (bins, counted) in whole.iter_mut().zip(part) {
-        for (count, taken) in bins.iter_mut().zip(counted) {
-            *count -= taken;
+        for (count, &taken) in bins[..used].iter_mut().zip(&counted[..used]) {
+            count.take(taken);
         }
     }
 }
 
-fn total(rows: &[u32]) -> Counts {
-    let above: u64 = rows.iter().map(|&entry| u64::from(entry & 1)).sum();
-    rows.len() as u64 + (above << 32)
-}
-
-/// The split with the greatest gain; `None` when none leaves enough rows on both sides or none gains.
-fn best_split(task: &Task<'_>, total: Counts, histograms: &[Histogram]) -> Option<Split> {
-    let mut search = Search {
-        total,
-        leaf_rows: task.leaf_rows,
-        // The gain of leaving the rows together, and a little, so that rounding is no reason to split.
-        best: square_share(total) + 1e-6,
-        found: None,
-    };
-    let unsplit = square_share(total);
-    for &feature in task.features {
-        let bins = task.binned.features[feature].cuts.len() + 1;
-        search.scan(feature, &histograms[feature / LANES][feature % LANES], bins);
-    }
-    search.found.map(|split| Split { gain: split.gain - unsplit, ..split })
-}
-
-struct Search {
-    total: Counts,
-    leaf_rows: u32,
-    best: f64,
-    found: Option<Split>,
-}
-
-impl Search {
-    /// Tries every threshold of a feature, with its missing rows on either side.
-    fn scan(&mut self, feature: usize, counts: &[Counts; 256], bins: usize) {
-        let missing = counts[usize::from(MISSING)];
-        if rows(missing) > 0 {
-            self.consider(feature, missing, 0, true);
-        }
-        let mut left: Counts = 0;
-        for (code, &count) in counts.iter().enumerate().take(bins).skip(1) {
-            if count == 0 {
-                continue;
-            }
-            left += count;
-            if rows(left) + rows(missing) < self.leaf_rows {
-                continue;
-            }
-            if rows(self.total - left) < self.leaf_rows {
-                break;
-            }
-            if rows(missing) > 0 {
-                self.consider(feature, left + missing, code as u8, true);
-                self.consider(feature, left, code as u8, false);
-            } else {
-                // None is missing here: should one be later, the larger side is the safer guess.
-                let left_is_larger = u64::from(rows(left)) * 2 >= u64::from(rows(self.total));
-                self.consider(feature, left, code as u8, left_is_larger);
-            }
-        }
-    }
-
-    fn consider(&mut self, feature: usize, left: Counts, last_left: u8, missing_left: bool) {
-        let right = self.total - left;
-        if rows(left) < self.leaf_rows || rows(right) < self.leaf_rows {
-            return;
-        }
-        let gain = square_share(left) + square_share(right);
-        if gain > self.best {
-            self.best = gain;
-            self.found = Some(Split { gain, feature, last_left, missing_left });
-        }
-    }
-}
-
-fn rows(counts: Counts) -> u32 {
-    counts as u32 // the lower half
-}
-
-/// Squared sum of the gradients over the rows, without the terms that cancel in a gain.
-fn square_share(counts: Counts) -> f64 {
-    let above = (counts >> 32) as f64;
-    above * above / f64::from(rows(counts))
+fn best_split<E: Entry>(task: &Task<'_>, rows: &[E], histograms: &[Histogram<E::Tally>]) -> Option<Split> {
+    let mut total = E::Tally::default();
+    rows.iter().for_each(|entry| total.add(entry.tally()));
+    best(task.binned, task.features, task.leaf_rows, total, histograms)
 }

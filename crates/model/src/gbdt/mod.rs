@@ -6,31 +6,45 @@
 //! 1. Features become at most 254 quantile bins and one bin for missing values (`binning`).
 //! 2. Four levels at a time, from a shuffled cycle, each grow one tree leaf by leaf on a random part of the rows and
 //!    of the features. The gradient of the pinball loss takes two values only, so histograms are exact counts and the
-//!    gain is that of a two-class tree (`grow`). Four is fixed: the result does not depend on the threads.
+//!    gain is that of a two-class tree (`tally`, `split`, `grow`). Four is fixed: the result does not depend on the
+//!    threads.
 //! 3. Each leaf takes, for every level, the residual quantile of its out-of-bag rows, times the learning rate, times
 //!    a weight that decays with the distance between the levels (`leaves`).
 //! 4. Rounds end when the pinball loss of the last forecast starts, held out, has not improved for a while; the best
-//!    number of trees is then grown again from all rows (`train`).
+//!    number of trees, and more in proportion to the rows, is then grown again from all rows (`turns`, `train`, `learn`).
 //! 5. The held-out rows also say by how much each level must move away from the middle to cover its share
 //!    (`calibrate`).
 //! 6. A forecast is the sum of the leaf vectors, sorted (Chernozhukov et al. 2010) (`predict`).
 //!
+//! Losses of one number take the same way with one output (`aim`, `point`); `docs/booster.md` is for who calls this.
+//!
 //! Friedman (2001, 2002) for stochastic gradient boosting with leaf renewal; Ke et al. (2017) for leaf-wise growth on
 //! histograms; Koenker and Bassett (1978) for the pinball loss.
 
+mod aim;
 mod binning;
 mod calibrate;
 mod grow;
+mod learn;
 mod leaves;
 mod levels;
+mod point;
 mod predict;
+mod shape;
+mod split;
+mod tally;
 mod train;
+mod turns;
+
+use std::collections::BTreeMap;
 
 use forewatt_domain::QuantileLevels;
 
 use crate::matrix::TrainingSet;
 use crate::predict::{Fit, ModelError};
 
+pub use aim::Loss;
+pub use point::{PointBooster, PointForest};
 pub use predict::Forest;
 
 /// The fewest rows a forest learns from.
@@ -63,6 +77,16 @@ pub struct Params {
     pub patience: usize,
     /// Grow the chosen number of trees again from all rows, the held-out ones included.
     pub refit: bool,
+    /// The most bins of a feature, 8 to 254.
+    pub bins: usize,
+    /// Features whose values are names that happen to be numbers: split into sets. One with more than 64 values stays
+    /// a number.
+    pub categorical: Vec<String>,
+    /// Features that forecasts must follow one way, at every level.
+    pub monotone: BTreeMap<String, Monotone>,
+    /// A forest for each level on the same bins, as accurate as it gets and costly: trees move their own level alone,
+    /// and `trees` and `patience` are those of a level.
+    pub separate: bool,
     /// The seed of every random choice.
     pub seed: u64,
 }
@@ -76,10 +100,14 @@ impl Default for Params {
             leaf_rows: 30,
             bag_share: 0.6,
             feature_share: 0.8,
-            level_decay: 0.5,
+            level_decay: 0.3,
             held_out_share: 0.12,
             patience: 80,
             refit: true,
+            bins: 127,
+            categorical: Vec::new(),
+            monotone: BTreeMap::new(),
+            separate: false,
             seed: 1,
         }
     }
@@ -101,8 +129,42 @@ impl Params {
             held_out_share: share(self.held_out_share, 0.0, 0.5),
             patience: self.patience.max(1),
             refit: self.refit,
+            bins: self.bins.clamp(8, binning::MAX_BINS),
+            categorical: self.categorical.clone(),
+            monotone: self.monotone.clone(),
+            separate: self.separate,
             seed: self.seed,
         }
+    }
+
+    /// How fast the effect of a tree decays with the distance to its level.
+    fn decay(&self) -> f64 {
+        if self.separate { 1e6 } else { self.level_decay }
+    }
+}
+
+/// Which way forecasts may move with a feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Monotone {
+    /// They never fall as it rises.
+    Rising,
+    /// They never rise as it rises.
+    Falling,
+}
+
+/// The rows to learn from.
+#[derive(Debug, Clone, Copy)]
+pub struct Lesson<'a> {
+    /// Features and targets.
+    pub data: &'a TrainingSet,
+    /// How much each row counts, 0 or more, one per row; all alike when there are none.
+    pub weights: Option<&'a [f32]>,
+}
+
+impl<'a> From<&'a TrainingSet> for Lesson<'a> {
+    fn from(data: &'a TrainingSet) -> Self {
+        Self { data, weights: None }
     }
 }
 
@@ -113,30 +175,31 @@ pub struct Booster {
     pub params: Params,
 }
 
+impl Booster {
+    /// As [`Fit::fit`], from rows that may have weights.
+    ///
+    /// # Errors
+    /// [`ModelError`] when rows or weights cannot be learned from, or a feature of the parameters is not there.
+    pub fn learn(&self, lesson: Lesson<'_>, levels: &QuantileLevels) -> Result<Forest, ModelError> {
+        learn::quantiles(&self.params.clamped(), lesson, levels, None)
+    }
+
+    /// Adds trees to a forest, learned from other rows with the same features; its levels and bins stay as they are.
+    ///
+    /// # Errors
+    /// As [`Booster::learn`]; [`ModelError::MissingFeature`] when the rows lack a feature the forest reads.
+    pub fn go_on(&self, before: &Forest, lesson: Lesson<'_>) -> Result<Forest, ModelError> {
+        let levels = QuantileLevels::new(before.levels().to_vec())
+            .map_err(|error| ModelError::Numeric { what: error.to_string() })?;
+        learn::quantiles(&self.params.clamped(), lesson, &levels, Some(before))
+    }
+}
+
 impl Fit for Booster {
     type Fitted = Forest;
 
     fn fit(&self, data: &TrainingSet, levels: &QuantileLevels) -> Result<Forest, ModelError> {
-        let rows = data.features.rows();
-        if rows < MIN_ROWS {
-            return Err(ModelError::TooFewRows { family: "gbdt", rows, needed: MIN_ROWS });
-        }
-        if rows > MAX_ROWS {
-            return Err(ModelError::Numeric {
-                what: format!("{rows} training rows are more than {MAX_ROWS}: shorten the training window"),
-            });
-        }
-        if data.target.len() != rows || data.features.values.len() != rows * data.features.columns() {
-            return Err(ModelError::Numeric {
-                what: format!("{rows} rows, but {} targets: give one per row", data.target.len()),
-            });
-        }
-        if let Some(row) = data.target.iter().position(|y| !y.is_finite()) {
-            return Err(ModelError::Numeric {
-                what: format!("the target of training row {row} is not a number: leave the row out"),
-            });
-        }
-        Ok(train::train(&self.params.clamped(), data, levels))
+        self.learn(data.into(), levels)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The fitted forest: a compact layout, and the walk through it.
 
+mod resume;
 mod scalar;
 
 use rayon::prelude::*;

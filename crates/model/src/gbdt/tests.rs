@@ -1,5 +1,7 @@
 //! What a forest must learn, survive and repeat.
 
+mod choices;
+
 use forewatt_domain::{QuantileLevels, Time};
 use proptest::prelude::*;
 

@@ -1,184 +1,194 @@
-//! The training loop: four trees at a time, early stopping on held-out forecast starts, the final forest.
+//! The training loop: four trees at a time, early stopping on held-out forecast starts, leaf values for all outputs.
 
-use forewatt_domain::QuantileLevels;
 use rayon::prelude::*;
 
 use super::Params;
+use super::aim::Aim;
 use super::binning::Binned;
-use super::calibrate::{mean_rule, width};
-use super::grow::{Task, Tree, Workspace, grow};
-use super::leaves::{Residuals, append, weights};
-use super::levels::{knots, pinball, quantile};
-use super::predict::{Forest, Stored, leaf};
-use crate::matrix::{FeatureMatrix, TrainingSet};
+use super::grow::{Grown, Part, Task, Tree, Workspace, grow};
+use super::leaves::{Buffer, Residuals, weights};
+use super::shape::Monotone;
+use super::tally::{Entry, SmallVote, Step, Unit, Vote, Weighted};
+use super::turns::Turns;
 use crate::random::Random;
 
 /// Trees grown from the same predictions; fixed, so that the result does not depend on the number of threads.
 const AT_ONCE: usize = 4;
-/// With fewer held-out rows than this, the loss on them would choose the number of trees by luck.
-const MIN_HELD_OUT: usize = 40;
 
-/// Learns a forest; the rows have been checked.
-pub(super) fn train(params: &Params, data: &TrainingSet, levels: &QuantileLevels) -> Forest {
-    let levels = levels.as_slice().to_vec();
-    let knots = knots(&levels);
-    let (center, scale) = standard(&data.target);
-    let target: Vec<f32> = data.target.iter().map(|&y| ((f64::from(y) - center) / scale) as f32).collect();
-    let binned = Binned::new(&data.features);
-    let trainer = Trainer { params, levels: knots.iter().map(|&k| levels[k]).collect(), target, binned };
-    let features = &data.features;
-    let forest = |grown: Grown| {
-        let mut stored =
-            Stored::new(levels.clone(), knots.clone(), trainer.binned.features.clone(), (center, scale));
-        stored.start = grown.start;
-        for (tree, values) in &grown.trees {
-            stored.push(tree, values);
-        }
-        Forest::new(stored)
-    };
-    let all: Vec<u32> = (0..features.rows() as u32).collect();
-    let (rows, held_out) = hold_out(features, params.held_out_share);
-    let mut fitted = if held_out.len() < MIN_HELD_OUT {
-        forest(trainer.grow(&all, &[], params.trees))
-    } else {
-        let mut chosen = forest(trainer.grow(&rows, &held_out, params.trees));
-        let width = width(&chosen, features, &trainer.target, &held_out);
-        if params.refit {
-            chosen = forest(trainer.grow(&all, &[], chosen.trees()));
-        }
-        chosen.set_width(width);
-        chosen
-    };
-    fitted.set_mean(mean_rule(&fitted, features, &trainer.target));
-    fitted
+/// Trees with their leaf values, and how many of each course.
+pub(super) struct Trees {
+    pub start: Vec<f32>,
+    pub trees: Vec<(Tree, Vec<f32>)>,
+    pub counts: Vec<usize>,
 }
 
-/// The median of the targets and a scale: the mean absolute deviation from it; 1 when all are equal.
-fn standard(target: &[f32]) -> (f64, f64) {
-    let center = f64::from(quantile(&mut target.to_vec(), 0.5));
-    let deviation: f64 = target.iter().map(|&y| (f64::from(y) - center).abs()).sum();
-    let scale = deviation / target.len() as f64;
-    (center, if scale > 0.0 { scale } else { 1.0 })
-}
-
-/// Rows to learn from and rows held out: those of the last forecast starts.
-fn hold_out(features: &FeatureMatrix, share: f64) -> (Vec<u32>, Vec<u32>) {
-    let mut origins: Vec<_> = features.keys.iter().map(|key| key.origin).collect();
-    origins.sort_unstable();
-    origins.dedup();
-    let kept = origins.len() - (origins.len() as f64 * share) as usize;
-    let first_held = origins.get(kept.max(1)).copied();
-    let rows = 0..features.rows() as u32;
-    rows.partition(|&row| first_held.is_none_or(|first| features.keys[row as usize].origin < first))
-}
-
-/// Trees with their leaf values.
-struct Grown {
-    start: Vec<f32>,
-    trees: Vec<(Tree, Vec<f32>)>,
-}
-
-struct Trainer<'a> {
-    params: &'a Params,
-    /// The levels learned.
-    levels: Vec<f64>,
+/// Everything trees are grown from.
+pub(super) struct Trainer<'a> {
+    pub params: &'a Params,
+    pub aim: Aim,
     /// Standardised.
-    target: Vec<f32>,
-    binned: Binned,
+    pub target: Vec<f32>,
+    /// One per row, with a mean of 1; all alike when there are none.
+    pub weights: Option<Vec<f32>>,
+    pub binned: Binned,
+    /// Row-major predictions to go on from.
+    pub base: Option<Vec<f32>>,
 }
 
 /// What one of the trees grown at once works with.
-#[derive(Default)]
-struct Slot {
-    work: Workspace,
-    outside: Vec<u32>,
+struct Slot<E: Entry> {
+    work: Workspace<E>,
     /// The leaf of every row.
     leaf_of: Vec<u16>,
-    buffer: Vec<f32>,
+    slopes: Vec<(f32, f32)>,
+    inside: Vec<u32>,
+    buffer: Buffer,
+}
+
+impl<E: Entry> Default for Slot<E> {
+    fn default() -> Self {
+        let (leaf_of, slopes, inside) = (Vec::new(), Vec::new(), Vec::new());
+        Self { work: Workspace::default(), leaf_of, slopes, inside, buffer: Buffer::default() }
+    }
+}
+
+/// Rows to grow on and rows to be judged on.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub grown_on: &'a [u32],
+    pub held_out: &'a [u32],
 }
 
 impl Trainer<'_> {
-    /// Grows trees from `rows` until the loss on `held_out` stops falling; with none held out, all the trees.
-    fn grow(&self, rows: &[u32], held_out: &[u32], trees: usize) -> Grown {
-        let levels = self.levels.len();
-        let of = |level: &f64| {
-            let mut targets: Vec<f32> = rows.iter().map(|&row| self.target[row as usize]).collect();
-            quantile(&mut targets, *level)
-        };
-        let start: Vec<f32> = self.levels.iter().map(of).collect();
-        let mut predicted = start.repeat(self.binned.rows);
-        let mut grown = Vec::with_capacity(trees);
-        let mut slots: Vec<Slot> = (0..AT_ONCE).map(|_| Slot::default()).collect();
-        let mut cycle = Cycle::new(self.params.seed, levels);
-        let mut best = (self.loss(held_out, &predicted), 0);
-        while grown.len() < trees {
-            let owns: Vec<usize> = (0..AT_ONCE).map(|_| cycle.next()).collect();
-            let first = grown.len();
-            let mut batch: Vec<(Tree, Vec<f32>)> = slots
-                .par_iter_mut()
-                .zip(&owns)
-                .enumerate()
-                .map(|(i, (slot, &own))| self.one_tree(slot, (rows, held_out), &predicted, own, first + i))
-                .collect();
-            batch.truncate(trees - first);
-            self.add(&mut predicted, &batch, &slots);
-            grown.append(&mut batch);
-            if !held_out.is_empty() {
-                let loss = self.loss(held_out, &predicted);
-                if loss < best.0 {
-                    best = (loss, grown.len());
-                } else if grown.len() >= best.1 + self.params.patience {
-                    break;
-                }
-            }
+    /// Grows at most `limits` trees, one number for all outputs together or one for each, until the loss on the
+    /// held-out rows stops falling; with none held out, all the trees.
+    pub fn grow(&self, rows: Rows<'_>, limits: &[usize]) -> Trees {
+        match (self.weights.is_some() || self.aim.curves(), self.aim.votes()) {
+            (true, _) => self.grow_by::<Weighted>(rows, limits),
+            (false, false) => self.grow_by::<Step>(rows, limits),
+            (false, true) if rows.grown_on.len() < 1 << 16 => self.grow_by::<SmallVote>(rows, limits),
+            (false, true) => self.grow_by::<Vote>(rows, limits),
         }
-        if !held_out.is_empty() {
-            grown.truncate(best.1);
-        }
-        Grown { start, trees: grown }
     }
 
-    /// Grows one tree for the level `own` and sets its leaves for all levels.
-    fn one_tree(
+    fn grow_by<E: Entry>(&self, rows: Rows<'_>, limits: &[usize]) -> Trees {
+        let start = if self.base.is_some() { Vec::new() } else { self.start(rows.grown_on) };
+        let mut predicted = self.base.clone().unwrap_or_else(|| start.repeat(self.binned.rows));
+        let mut trees: Vec<(usize, (Tree, Vec<f32>))> = Vec::new();
+        let mut slots: Vec<Slot<E>> = (0..AT_ONCE).map(|_| Slot::default()).collect();
+        let mut turns = Turns::new(self.params.seed, &self.aim, limits);
+        let judged = !rows.held_out.is_empty();
+        loop {
+            if judged {
+                let loss = |outputs: &_| self.loss(rows.held_out, &predicted, outputs);
+                turns.judge(self.params.patience, loss);
+            }
+            let picks = turns.next(AT_ONCE);
+            if picks.is_empty() {
+                break;
+            }
+            let first = trees.len();
+            let work = slots.par_iter_mut().zip(&picks).enumerate();
+            let batch: Vec<(Tree, Vec<f32>)> = work
+                .map(|(i, (slot, &(own, _)))| self.one_tree(slot, rows, &predicted, own, first + i))
+                .collect();
+            self.add(&mut predicted, &batch, &slots);
+            trees.extend(picks.iter().map(|&(_, course)| course).zip(batch));
+        }
+        let counts = turns.best();
+        let mut left = counts.clone();
+        trees.retain(|&(course, _)| {
+            let keep = left[course] > 0;
+            left[course] = left[course].saturating_sub(1);
+            keep
+        });
+        Trees { start, trees: trees.into_iter().map(|(_, tree)| tree).collect(), counts }
+    }
+
+    /// The best constant for every output.
+    fn start(&self, rows: &[u32]) -> Vec<f32> {
+        let nothing = vec![0.0; self.target.len() * self.aim.outputs()];
+        let residuals = self.residuals(&nothing);
+        let mut buffer = Buffer::default();
+        (0..self.aim.outputs()).map(|output| residuals.wanted(rows, output, &mut buffer) as f32).collect()
+    }
+
+    fn residuals<'a>(&'a self, predicted: &'a [f32]) -> Residuals<'a> {
+        Residuals { aim: &self.aim, target: &self.target, weights: self.weights.as_deref(), predicted }
+    }
+
+    /// Grows one tree for the output `own` and sets its leaves for all outputs.
+    fn one_tree<E: Entry>(
         &self,
-        slot: &mut Slot,
-        (rows, held_out): (&[u32], &[u32]),
+        slot: &mut Slot<E>,
+        rows: Rows<'_>,
         predicted: &[f32],
         own: usize,
         number: usize,
     ) -> (Tree, Vec<f32>) {
-        let levels = self.levels.len();
         let mut random = Random::new(self.params.seed, number as u64 + 1);
-        slot.work.rows.clear();
-        slot.outside.clear();
-        for &row in rows {
-            let at = row as usize;
-            if random.chance(self.params.bag_share) {
-                let above = predicted[at * levels + own] > self.target[at];
-                slot.work.rows.push(row << 1 | u32::from(above));
-            } else {
-                slot.outside.push(row);
-            }
-        }
+        self.deal(slot, rows, predicted, own, &mut random);
         let task = Task {
             binned: &self.binned,
             features: &self.draw_features(&mut random),
             max_leaves: self.params.leaves,
             leaf_rows: u32::try_from(self.params.leaf_rows).unwrap_or(u32::MAX),
         };
-        let (tree, ranges) = grow(&task, &mut slot.work);
+        let grown = grow(&task, &mut slot.work);
         slot.leaf_of.resize(self.binned.rows, 0);
-        for (leaf, &(from, to)) in ranges.iter().enumerate() {
-            for entry in &slot.work.rows[from..to] {
-                slot.leaf_of[(entry >> 1) as usize] = leaf as u16;
-            }
+        for (leaf, part) in grown.parts.iter().enumerate() {
+            let leaf = leaf as u16;
+            let work = &slot.work;
+            work.rows[part.rows.clone()].iter().for_each(|e| slot.leaf_of[e.row() as usize] = leaf);
+            let others =
+                work.outside[part.outside.clone()].iter().chain(&work.held_out[part.held_out.clone()]);
+            others.for_each(|&row| slot.leaf_of[row as usize] = leaf);
         }
-        for &row in slot.outside.iter().chain(held_out) {
-            let reached = leaf(&tree.nodes, |feature| self.binned.code(row as usize, feature));
-            slot.leaf_of[row as usize] = reached as u16;
+        let values = self.leaf_values(slot, &grown, predicted, own);
+        (grown.tree, values)
+    }
+
+    /// Deals the rows out to those a tree is grown on and those that set its leaf values.
+    fn deal<E: Entry>(
+        &self,
+        slot: &mut Slot<E>,
+        rows: Rows<'_>,
+        predicted: &[f32],
+        own: usize,
+        random: &mut Random,
+    ) {
+        let outputs = self.aim.outputs();
+        let slope = |row: u32| {
+            let at = row as usize;
+            let (gradient, curve) = self.aim.slope(self.target[at], predicted[at * outputs + own]);
+            let weight = self.weights.as_ref().map_or(1.0, |weights| weights[at]);
+            (gradient * weight, curve * weight)
+        };
+        let unit = if E::IS_VOTE {
+            Unit::default()
+        } else {
+            slot.slopes.clear();
+            slot.slopes.extend(rows.grown_on.iter().map(|&row| slope(row)));
+            let greatest = |of: fn(&(f32, f32)) -> f32| slot.slopes.iter().map(of).fold(0.0, f32::max);
+            Unit::new(rows.grown_on.len(), greatest(|s| s.0.abs()), greatest(|s| s.1))
+        };
+        let work = &mut slot.work;
+        work.rows.resize(rows.grown_on.len(), E::default());
+        work.outside.resize(rows.grown_on.len(), 0);
+        let (mut inside, mut outside) = (0, 0);
+        for (i, &row) in rows.grown_on.iter().enumerate() {
+            let (gradient, weight) = if E::IS_VOTE { slope(row) } else { slot.slopes[i] };
+            let is_inside = random.chance(self.params.bag_share);
+            // Both are written and one is kept: a branch would be guessed wrong almost half of the time.
+            work.rows[inside] = E::new(row, gradient, weight, unit);
+            work.outside[outside] = row;
+            inside += usize::from(is_inside);
+            outside += usize::from(!is_inside);
         }
-        let values = self.leaf_values(slot, &ranges, predicted, own);
-        (tree, values)
+        work.rows.truncate(inside);
+        work.outside.truncate(outside);
+        work.held_out.clear();
+        work.held_out.extend_from_slice(rows.held_out);
     }
 
     fn draw_features(&self, random: &mut Random) -> Vec<usize> {
@@ -190,78 +200,68 @@ impl Trainer<'_> {
         features
     }
 
-    fn leaf_values(
+    fn leaf_values<E: Entry>(
         &self,
-        slot: &mut Slot,
-        ranges: &[(usize, usize)],
+        slot: &mut Slot<E>,
+        grown: &Grown,
         predicted: &[f32],
         own: usize,
     ) -> Vec<f32> {
-        let mut steps = weights(&self.levels, own, self.params.level_decay);
+        let mut steps = match &self.aim {
+            Aim::Quantiles(levels) => weights(levels, own, self.params.decay()),
+            Aim::Point(_) => vec![1.0],
+        };
         steps.iter_mut().for_each(|w| *w *= self.params.learning_rate);
-        let residuals = Residuals { target: &self.target, predicted, levels: &self.levels };
-        // Stable, so that rows keep their order within a leaf.
-        let leaf_of = &slot.leaf_of;
-        slot.outside.sort_by_key(|&row| leaf_of[row as usize]);
-        let mut values = Vec::with_capacity(ranges.len() * self.levels.len());
-        let mut outside: &[u32] = &slot.outside;
-        for (leaf, &(from, to)) in ranges.iter().enumerate() {
-            let here = outside.partition_point(|&row| usize::from(leaf_of[row as usize]) <= leaf);
-            let (own_rows, others) = outside.split_at(here);
-            outside = others;
-            let inside: Vec<u32> = slot.work.rows[from..to].iter().map(|entry| entry >> 1).collect();
-            append(&residuals, (own_rows, &inside), &steps, &mut slot.buffer, &mut values);
+        let residuals = self.residuals(predicted);
+        let mut values = Vec::with_capacity(grown.parts.len() * steps.len());
+        for Part { rows, outside, .. } in &grown.parts {
+            slot.inside.clear();
+            slot.inside.extend(slot.work.rows[rows.clone()].iter().map(|entry| entry.row()));
+            let outside = &slot.work.outside[outside.clone()];
+            residuals.append((outside, &slot.inside), &steps, &mut slot.buffer, &mut values);
+        }
+        if self.binned.is_bound() {
+            let rows: Vec<usize> = grown.parts.iter().map(|part| part.rows.len()).collect();
+            let monotone = Monotone { binned: &self.binned, branches: &grown.branches, rows: &rows };
+            hold(&monotone, &mut values, steps.len());
         }
         values
     }
 
     /// Adds a batch of trees to all predictions.
-    fn add(&self, predicted: &mut [f32], batch: &[(Tree, Vec<f32>)], slots: &[Slot]) {
+    fn add<E: Entry>(&self, predicted: &mut [f32], batch: &[(Tree, Vec<f32>)], slots: &[Slot<E>]) {
         const ROWS: usize = 4096;
-        let levels = self.levels.len();
-        let chunks = predicted.par_chunks_mut(ROWS * levels).enumerate();
+        let outputs = self.aim.outputs();
+        let chunks = predicted.par_chunks_mut(ROWS * outputs).enumerate();
         chunks.for_each(|(chunk, predicted)| {
             for ((_, values), slot) in batch.iter().zip(slots) {
                 let leaves = slot.leaf_of[chunk * ROWS..].iter();
-                for (row, &leaf) in predicted.chunks_exact_mut(levels).zip(leaves) {
-                    let steps = &values[usize::from(leaf) * levels..][..levels];
+                for (row, &leaf) in predicted.chunks_exact_mut(outputs).zip(leaves) {
+                    let steps = &values[usize::from(leaf) * outputs..][..outputs];
                     row.iter_mut().zip(steps).for_each(|(sum, step)| *sum += step);
                 }
             }
         });
     }
 
-    /// The pinball loss of rows, summed over levels.
-    fn loss(&self, rows: &[u32], predicted: &[f32]) -> f64 {
-        let levels = self.levels.len();
+    /// The loss of rows, summed over some outputs.
+    fn loss(&self, rows: &[u32], predicted: &[f32], outputs: &std::ops::Range<usize>) -> f64 {
+        let count = self.aim.outputs();
         let of_row = |&row: &u32| {
             let row = row as usize;
-            let values = &predicted[row * levels..(row + 1) * levels];
-            let pairs = self.levels.iter().zip(values);
-            pairs.map(|(&level, &value)| pinball(level, self.target[row], value)).sum::<f64>()
+            let weight = self.weights.as_ref().map_or(1.0, |weights| f64::from(weights[row]));
+            let of = |output| self.aim.loss(output, self.target[row], predicted[row * count + output]);
+            weight * outputs.clone().map(of).sum::<f64>()
         };
         rows.iter().map(of_row).sum()
     }
 }
 
-/// The levels in a random order, then in another, without end.
-struct Cycle {
-    order: Vec<usize>,
-    at: usize,
-    random: Random,
-}
-
-impl Cycle {
-    fn new(seed: u64, levels: usize) -> Self {
-        Self { order: (0..levels).collect(), at: levels, random: Random::new(seed, 0) }
-    }
-
-    fn next(&mut self) -> usize {
-        if self.at == self.order.len() {
-            self.random.shuffle(&mut self.order);
-            self.at = 0;
-        }
-        self.at += 1;
-        self.order[self.at - 1]
+/// Holds the values of every output of a tree's leaves, leaf-major, within the bounds of its monotone splits.
+fn hold(monotone: &Monotone<'_>, values: &mut [f32], outputs: usize) {
+    for output in 0..outputs {
+        let mut own: Vec<f32> = values.iter().skip(output).step_by(outputs).copied().collect();
+        monotone.hold(&mut own);
+        values.iter_mut().skip(output).step_by(outputs).zip(own).for_each(|(value, held)| *value = held);
     }
 }

@@ -4,14 +4,14 @@
 //! and writes `docs/benchmarks/accuracy.md`; `docs/benchmarks/README.md` says how to repeat it.
 
 mod cache;
-mod data;
+pub mod data;
 mod epf;
 mod ett;
 mod exe;
 mod gefcom_load;
 mod load;
 mod m4;
-mod metrics;
+pub mod metrics;
 mod page;
 mod task;
 mod tasks;
@@ -38,7 +38,7 @@ pub const ABOUT: &str = "Every model on public data, beside naive, official and 
 /// Flags of the accuracy benchmark.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Options {
-    /// Of accuracy: only this task; `list` names them all
+    /// Of accuracy: only this task; `list` names them all. Of engine: only this part
     pub task: Option<String>,
     /// Of accuracy: run again what is already finished
     #[arg(long)]

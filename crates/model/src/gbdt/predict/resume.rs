@@ -1,0 +1,31 @@
+//! What a forest tells of itself when more trees are to be added.
+
+use super::{Feature, Forest, leaf};
+use crate::gbdt::binning::Binned;
+
+impl Forest {
+    /// The features it reads and their bins.
+    pub(in crate::gbdt) fn features(&self) -> &[Feature] {
+        &self.stored.features
+    }
+
+    /// The center and scale of its standardised values.
+    pub(in crate::gbdt) fn scale(&self) -> (f64, f64) {
+        (self.stored.center, self.stored.scale)
+    }
+
+    /// Row-major sums of start and leaf values, a value per knot, neither sorted nor stretched.
+    pub(in crate::gbdt) fn sums(&self, binned: &Binned) -> Vec<f32> {
+        let (stored, knots) = (&self.stored, self.knots());
+        let mut sums = stored.start.repeat(binned.rows);
+        for tree in &stored.trees {
+            let nodes = &stored.nodes[tree.first_node as usize..][..usize::from(tree.nodes)];
+            for (row, sums) in sums.chunks_exact_mut(knots).enumerate() {
+                let reached = tree.first_leaf as usize + leaf(nodes, |feature| binned.code(row, feature));
+                let steps = &stored.leaves[reached * knots..][..knots];
+                sums.iter_mut().zip(steps).for_each(|(sum, &step)| *sum += f32::from(step) * tree.unit);
+            }
+        }
+        sums
+    }
+}
