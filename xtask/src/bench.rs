@@ -5,6 +5,7 @@
 //! stands beside them: its page has a table a task.
 
 pub mod accuracy;
+pub mod engine;
 mod http;
 
 use std::fmt::Write as _;
@@ -53,6 +54,7 @@ pub fn run(name: Option<&str>, options: &accuracy::Options) -> anyhow::Result<Ex
     let mut out = std::io::stdout();
     let Some(name) = name else {
         writeln!(out, "{:<16} {}", "accuracy", accuracy::ABOUT)?;
+        writeln!(out, "{:<16} {}", "engine", engine::ABOUT)?;
         for bench in BENCHES {
             writeln!(out, "{:<16} {}", bench.name, bench.about)?;
         }
@@ -66,7 +68,12 @@ pub fn run(name: Option<&str>, options: &accuracy::Options) -> anyhow::Result<Ex
         return Ok(ExitCode::SUCCESS);
     }
     anyhow::ensure!(options.is_empty(), "only `accuracy` takes a task and flags");
-    let known = || BENCHES.iter().map(|b| b.name).chain(["accuracy"]).collect::<Vec<_>>().join(", ");
+    if name == "engine" {
+        writeln!(out, "wrote {}", engine::run(&root)?.display())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let known =
+        || BENCHES.iter().map(|b| b.name).chain(["accuracy", "engine"]).collect::<Vec<_>>().join(", ");
     let bench = BENCHES
         .iter()
         .find(|bench| bench.name == name)

@@ -2,6 +2,7 @@
 
 pub(crate) mod bounds;
 mod night;
+pub mod shrink;
 
 use forewatt_domain::{Family, QuantileLevels, Recipe};
 use serde::{Deserialize, Serialize};

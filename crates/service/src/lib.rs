@@ -18,6 +18,7 @@ pub mod issued;
 pub mod jobs;
 pub mod models;
 pub mod observations;
+pub mod optimize;
 pub mod peaks;
 pub mod promote;
 pub mod quality;

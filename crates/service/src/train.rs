@@ -307,7 +307,7 @@ fn fit(dataset: &Dataset, recipe: Recipe, now: Time, effort: Effort, progress: &
 }
 
 /// The rows of every origin whose values are known, bad stretches masked.
-fn training_rows(
+pub(crate) fn training_rows(
     dataset: &Dataset,
     recipe: &Recipe,
     spec: &FeatureSpec,

@@ -31,7 +31,7 @@ use forewatt_domain::QuantileLevels;
 use crate::matrix::TrainingSet;
 use crate::predict::{Fit, ModelError};
 
-pub use predict::Forest;
+pub use predict::{Forest, Precision, Prune};
 
 /// The fewest rows a forest learns from.
 pub const MIN_ROWS: usize = 100;

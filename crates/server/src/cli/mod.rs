@@ -14,6 +14,7 @@ mod forecast;
 mod import;
 mod jobs;
 mod models;
+mod optimize;
 mod output;
 mod reconcile;
 mod series;

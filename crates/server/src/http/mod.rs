@@ -13,6 +13,7 @@ pub mod models;
 pub mod observations;
 pub mod openapi;
 pub mod ops;
+pub mod optimize;
 pub mod pack;
 pub mod quality;
 pub mod reconcile;
