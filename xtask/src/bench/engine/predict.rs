@@ -16,7 +16,7 @@ use super::Section;
 
 const COLUMNS: usize = 40;
 const TREES: usize = 300;
-const LEARNED: usize = 50_000;
+const LEARNED: usize = 20_000;
 const JUDGED: usize = 10_000;
 const ROWS: [usize; 4] = [1, 24, 1_000, 100_000];
 

@@ -5,12 +5,13 @@
 //! left half in a 32-bit set of leaves, and the row ends in the first leaf that is not marked.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_cvtsi128_si32, _mm_or_si128, _mm_shuffle_epi32, _mm_unpackhi_epi64,
-    _mm256_add_epi8, _mm256_adds_epu8, _mm256_and_si256, _mm256_andnot_si256, _mm256_broadcastsi128_si256,
-    _mm256_castsi256_si128, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_cvtepi8_epi32, _mm256_cvtepu8_epi32,
-    _mm256_extracti128_si256, _mm256_min_epu8, _mm256_or_si256, _mm256_set1_epi8, _mm256_set1_epi32,
-    _mm256_setr_epi32, _mm256_setr_m128i, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_sllv_epi32,
-    _mm256_sub_epi8, _mm256_sub_epi32,
+    __m128i, __m256i, _mm_cvtsi64_si128, _mm_cvtsi128_si32, _mm_or_si128, _mm_shuffle_epi32,
+    _mm_unpackhi_epi64, _mm256_add_epi8, _mm256_add_ps, _mm256_adds_epu8, _mm256_and_si256,
+    _mm256_andnot_si256, _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_cmpeq_epi8,
+    _mm256_cmpgt_epi8, _mm256_cvtepi8_epi32, _mm256_cvtepi16_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32,
+    _mm256_extracti128_si256, _mm256_min_epu8, _mm256_mul_ps, _mm256_or_si256, _mm256_set1_epi8,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setr_m128i, _mm256_setzero_si256,
+    _mm256_shuffle_epi8, _mm256_sllv_epi32, _mm256_sub_epi8, _mm256_sub_epi32,
 };
 
 use super::pack::{Packed, Place, TreeRef};
@@ -55,18 +56,31 @@ fn add_with<V: Value, const T: usize>(packed: &Packed, cells: &[u8; TABLES_MAX *
     for place in &packed.places {
         let leaves = &leaves[place.leaves..];
         match place.group.width {
-            1 => add_group::<V, T, 1>(packed, place, leaves, &tables, sums),
-            2..=4 => add_group::<V, T, 4>(packed, place, leaves, &tables, sums),
-            5..=8 => add_group::<V, T, 8>(packed, place, leaves, &tables, sums),
-            9..=12 => add_group::<V, T, 12>(packed, place, leaves, &tables, sums),
-            _ => add_group::<V, T, 24>(packed, place, leaves, &tables, sums),
+            0..=8 => add_group::<V, T, 1>(packed, place, leaves, &tables, sums),
+            9..=16 => add_group::<V, T, 2>(packed, place, leaves, &tables, sums),
+            _ => add_group::<V, T, 3>(packed, place, leaves, &tables, sums),
         }
     }
 }
 
+/// `own += leaf * unit`, lane by lane, rounded twice.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn add_group<V: Value, const T: usize, const L: usize>(
+pub(super) fn add_eight<V: Value>(own: &mut [f32; 8], leaf: &[V; 8], unit: f32) {
+    let bytes = bytemuck::bytes_of(leaf);
+    // The kinds of values differ in size.
+    let numbers = match size_of::<V>() {
+        1 => _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128(bytemuck::pod_read_unaligned(bytes)))),
+        2 => _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(bytemuck::pod_read_unaligned(bytes))),
+        _ => bytemuck::pod_read_unaligned(bytes),
+    };
+    let steps = _mm256_mul_ps(numbers, _mm256_set1_ps(unit));
+    *own = bytemuck::cast(_mm256_add_ps(bytemuck::cast(*own), steps));
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn add_group<V: Value, const T: usize, const EIGHTS: usize>(
     packed: &Packed,
     place: &Place,
     leaves: &[V],
@@ -75,13 +89,13 @@ fn add_group<V: Value, const T: usize, const L: usize>(
 ) {
     let group = place.group;
     let (low, width) = (usize::from(group.low), usize::from(group.width));
-    let mut own = [0.0_f32; L];
+    let mut own = [[0.0_f32; 8]; EIGHTS];
     let planes = packed.splits_of(place);
     let table = packed.table(place);
     let mut add = |reached: usize, words: [u32; 2]| {
         let tree = TreeRef::new(words);
-        let Some(leaf) = leaves[(tree.first + reached) * width..].first_chunk::<L>() else { return };
-        own.iter_mut().zip(leaf).for_each(|(sum, value)| *sum += value.number() * tree.unit);
+        let leaf = leaves[(tree.first + reached) * width..].as_chunks::<8>().0;
+        own.iter_mut().zip(leaf).for_each(|(own, leaf)| add_eight(own, leaf, tree.unit));
     };
     if group.slots == SLOTS_MAX {
         for ([f, t, s], &words) in planes.as_chunks::<32>().0.as_chunks::<3>().0.iter().zip(table) {
@@ -96,7 +110,7 @@ fn add_group<V: Value, const T: usize, const L: usize>(
             add(reach(whole, tables), words);
         }
     }
-    sums[low..low + width].iter_mut().zip(&own).for_each(|(sum, own)| *sum += own);
+    sums[low..low + width].iter_mut().zip(own.as_flattened()).for_each(|(sum, own)| *sum += own);
 }
 
 /// The leaf that the row whose codes are in `tables` reaches.

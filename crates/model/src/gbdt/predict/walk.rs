@@ -41,6 +41,38 @@ impl Value for i8 {
     }
 }
 
+/// How eight leaf values are added.
+trait Add {
+    /// `own += leaf * unit`, lane by lane, rounded twice.
+    fn add<V: Value>(own: &mut [f32; 8], leaf: &[V; 8], unit: f32);
+}
+
+/// On any processor.
+struct Anywhere;
+
+impl Add for Anywhere {
+    #[inline(always)]
+    fn add<V: Value>(own: &mut [f32; 8], leaf: &[V; 8], unit: f32) {
+        own.iter_mut().zip(leaf).for_each(|(sum, value)| *sum += value.number() * unit);
+    }
+}
+
+/// Where there are vectors of 256 bits.
+#[cfg(target_arch = "x86_64")]
+struct Wide;
+
+#[cfg(target_arch = "x86_64")]
+impl Add for Wide {
+    #[inline(always)]
+    fn add<V: Value>(own: &mut [f32; 8], leaf: &[V; 8], unit: f32) {
+        #[expect(unsafe_code, reason = "the compiler cannot know what processor this runs on")]
+        // SAFETY: only `add_rows_avx2` adds so.
+        unsafe {
+            super::avx2::add_eight(own, leaf, unit);
+        };
+    }
+}
+
 /// What a walk adds to.
 pub(super) struct Sums<'a> {
     /// Row-major, `knots` a row.
@@ -75,27 +107,25 @@ fn add_as<V: Value>(packed: &Packed, codes: &Codes, sums: &mut Sums<'_>) {
         // SAFETY: the processor was asked whether it has AVX2.
         return unsafe { add_rows_avx2::<V>(packed, codes, sums) };
     }
-    add_rows::<V>(packed, codes, sums);
+    add_rows::<V, Anywhere>(packed, codes, sums);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn add_rows_avx2<V: Value>(packed: &Packed, codes: &Codes, sums: &mut Sums<'_>) {
-    add_rows::<V>(packed, codes, sums);
+    add_rows::<V, Wide>(packed, codes, sums);
 }
 
 #[inline(always)]
-fn add_rows<V: Value>(packed: &Packed, codes: &Codes, sums: &mut Sums<'_>) {
+fn add_rows<V: Value, A: Add>(packed: &Packed, codes: &Codes, sums: &mut Sums<'_>) {
     let leaves = packed.leaves::<V>();
     for place in &packed.places {
         let group = Rows { packed, place, leaves: &leaves[place.leaves..], codes };
         match (packed.wide, place.group.width) {
-            (true, _) => group.add::<24, true>(sums),
-            (false, 1) => group.add::<1, false>(sums),
-            (false, 2..=4) => group.add::<4, false>(sums),
-            (false, 5..=8) => group.add::<8, false>(sums),
-            (false, 9..=12) => group.add::<12, false>(sums),
-            (false, _) => group.add::<24, false>(sums),
+            (true, _) => group.add::<A, 3, true>(sums),
+            (false, 0..=8) => group.add::<A, 1, false>(sums),
+            (false, 9..=16) => group.add::<A, 2, false>(sums),
+            (false, _) => group.add::<A, 3, false>(sums),
         }
     }
 }
@@ -109,24 +139,25 @@ struct Rows<'a, V> {
 }
 
 impl<V: Value> Rows<'_, V> {
-    /// Sums a group in `L` lanes a row, of which its width is meant, and adds that to the rows' sums.
+    /// Sums a group in eights of lanes, of which its width is meant, and adds that to the rows' sums.
     #[inline(always)]
-    fn add<const L: usize, const WIDE: bool>(&self, sums: &mut Sums<'_>) {
+    fn add<A: Add, const EIGHTS: usize, const WIDE: bool>(&self, sums: &mut Sums<'_>) {
         let group = self.place.group;
         let (slots, width, low) =
             (usize::from(group.slots), usize::from(group.width), usize::from(group.low));
-        let mut own = [[0.0_f32; L]; BLOCK];
+        let mut own = [[[0.0_f32; 8]; EIGHTS]; BLOCK];
         let trees = self.packed.splits_of(self.place).chunks_exact(slots * planes(WIDE));
         for (splits, &words) in trees.zip(self.packed.table(self.place)) {
             let tree = TreeRef::new(words);
             let reached = reach::<WIDE>(splits, slots, tree.leaves, self.codes);
             let leaves = &self.leaves[tree.first * width..];
             for (own, leaf) in own.iter_mut().zip(reached).take(sums.rows) {
-                let Some(leaf) = leaves[usize::from(leaf) * width..].first_chunk::<L>() else { continue };
-                own.iter_mut().zip(leaf).for_each(|(sum, value)| *sum += value.number() * tree.unit);
+                let leaf = leaves[usize::from(leaf) * width..].as_chunks::<8>().0;
+                own.iter_mut().zip(leaf).for_each(|(own, leaf)| A::add(own, leaf, tree.unit));
             }
         }
         for (row, own) in sums.values.chunks_exact_mut(sums.knots).zip(&own) {
+            let own = own.as_flattened();
             row[low..low + width].iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
         }
     }
