@@ -7,8 +7,10 @@
 //! | 4 | length of the header |
 //! | 8 | length of the payload |
 //! | header | JSON: recipe, feature specification, notes; a person can read it |
-//! | payload | the fitted model in the postcard wire format |
+//! | payload | the fitted model in the postcard wire format; since format 2, trees as they lie in memory |
 //! | 32 | SHA-256 of everything before |
+//!
+//! Format 1 is still read; `tests/golden` keeps files of it.
 
 use forewatt_domain::Recipe;
 use serde::de::DeserializeOwned;
@@ -21,7 +23,7 @@ use crate::learn::FittedModel;
 /// The first bytes of every artifact; the last ones catch transfers that change line ends.
 pub const MAGIC: [u8; 8] = *b"FWATT\r\n\x1a";
 /// The format this program writes, and the newest it reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// No artifact is longer.
 pub const BYTES_MAX: usize = 512 << 20;
 /// No header is longer.

@@ -249,6 +249,18 @@ impl EnsembleModel {
             && self.members.iter().all(|member| member.is_sound(levels))
     }
 
+    /// The same mixture of other members, made from its own one by one.
+    ///
+    /// # Errors
+    /// The first that `make` gives.
+    pub(crate) fn map_members(
+        &self,
+        make: impl Fn(&Member) -> Result<Member, ModelError>,
+    ) -> Result<Self, ModelError> {
+        let members = self.members.iter().map(make).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { members, weights: self.weights.clone() })
+    }
+
     /// The members, in the order of their weights.
     #[must_use]
     pub fn members(&self) -> &[Member] {

@@ -3,6 +3,7 @@
 mod adopt;
 pub(crate) mod bounds;
 mod night;
+pub mod shrink;
 
 use forewatt_domain::{Family, QuantileLevels, Recipe};
 use serde::{Deserialize, Serialize};

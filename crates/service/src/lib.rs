@@ -22,6 +22,7 @@ pub mod jobs;
 pub mod migrate;
 pub mod models;
 pub mod observations;
+pub mod optimize;
 pub mod peaks;
 pub mod promote;
 pub mod quality;

@@ -69,8 +69,8 @@ fn each_defect_has_its_error() {
         assert!(matches!(read(&whole[..length]), Err(ArtifactError::Truncated { .. })), "{length} bytes");
     }
     let mut newer = whole.to_vec();
-    newer[8] = 2;
-    assert_eq!(read(&newer).unwrap_err(), ArtifactError::Newer { found: 2 });
+    newer[8] = 3;
+    assert_eq!(read(&newer).unwrap_err(), ArtifactError::Newer { found: 3 });
     for at in [24, whole.len() / 2, whole.len() - 1] {
         let mut changed = whole.to_vec();
         changed[at] ^= 1;
@@ -86,7 +86,7 @@ fn each_defect_has_its_error() {
 
 #[test]
 fn the_messages_say_how_to_mend() {
-    assert!(ArtifactError::Newer { found: 9 }.to_string().contains("format 9, this program reads up to 1"));
+    assert!(ArtifactError::Newer { found: 9 }.to_string().contains("format 9, this program reads up to 2"));
     assert!(ArtifactError::Corrupted.to_string().contains("train the model again"));
 }
 

@@ -45,7 +45,7 @@ use crate::predict::{Fit, ModelError};
 
 pub use aim::Loss;
 pub use point::{PointBooster, PointForest};
-pub use predict::Forest;
+pub use predict::{Forest, Precision, Prune};
 
 /// The fewest rows a forest learns from.
 pub const MIN_ROWS: usize = 100;

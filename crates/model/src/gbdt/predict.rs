@@ -1,89 +1,36 @@
-//! The fitted forest: a compact layout, and the walk through it.
+//! The fitted forest: packed trees, the walk through them, and quantiles and mean from what they add up to.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod coder;
+mod node;
+mod pack;
 mod resume;
 mod scalar;
+mod shrink;
+mod walk;
+mod wire;
+
+use std::cell::RefCell;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use self::coder::Coder;
+use self::pack::Packed;
+use self::walk::{BLOCK, Sums};
 use super::binning::Feature;
 use super::grow::Tree;
 use super::levels::{interpolation, mean_weights, nearest_to_half};
 use crate::matrix::FeatureMatrix;
 use crate::predict::{ModelError, Predict, Predictions};
 
-/// The bit that marks a child as a leaf.
-pub(super) const LEAF: u16 = 1 << 15;
-/// Rows that walk a tree together, so that the tree stays in the cache.
-const BLOCK_ROWS: usize = 64;
-/// Trees that one row walks together, so that the loads of one hide those of the others.
-const ABREAST: usize = 8;
+pub(super) use self::node::{LEAF, Node, Plain, leaf};
+pub use self::pack::Precision;
+pub use self::shrink::Prune;
 
-/// An inner node: eight bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "[u16; 5]", into = "[u16; 5]")]
-pub(super) struct Node {
-    /// Left and right; [`LEAF`] and a leaf's number, or a node's position within its tree.
-    pub children: [u16; 2],
-    feature: u16,
-    /// 0 when missing values go left, 1 when right: their code 0 minus 1 wraps to 255.
-    shift: u8,
-    threshold: u8,
-}
-
-impl Node {
-    /// A node whose codes up to `last_left` go left; missing values may go right only if that is 1 or more.
-    pub fn new(feature: u16, last_left: u8, missing_left: bool, children: [u16; 2]) -> Self {
-        let shift = u8::from(!missing_left);
-        Self { children, feature, shift, threshold: last_left.saturating_sub(shift) }
-    }
-
-    /// Whether a code goes left.
-    pub fn goes_left(&self, code: u8) -> bool {
-        code.wrapping_sub(self.shift) <= self.threshold
-    }
-}
-
-impl From<[u16; 5]> for Node {
-    fn from([left, right, feature, shift, threshold]: [u16; 5]) -> Self {
-        Self {
-            children: [left, right],
-            feature,
-            shift: u8::from(shift != 0),
-            threshold: threshold.min(255) as u8,
-        }
-    }
-}
-
-impl From<Node> for [u16; 5] {
-    fn from(node: Node) -> Self {
-        let [left, right] = node.children;
-        [left, right, node.feature, node.shift.into(), node.threshold.into()]
-    }
-}
-
-/// The leaf of a tree that a row reaches.
-pub(super) fn leaf(nodes: &[Node], code: impl Fn(usize) -> u8) -> usize {
-    let mut at = if nodes.is_empty() { LEAF } else { 0 };
-    while at & LEAF == 0 {
-        let node = &nodes[usize::from(at)];
-        let right = !node.goes_left(code(usize::from(node.feature)));
-        at = node.children[usize::from(right)];
-    }
-    usize::from(at & !LEAF)
-}
-
-/// Where a tree lies in the forest's vectors.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Span {
-    first_node: u32,
-    nodes: u16,
-    /// In leaves, of one vector of steps each.
-    first_leaf: u32,
-    leaves: u16,
-    /// What a step of 1 in a leaf's integers is worth.
-    unit: f32,
-}
+/// Rows that one thread answers at once.
+const ROWS_AT_ONCE: usize = 4 * BLOCK;
 
 /// The mean as a linear function of the learned quantiles: their integral, plus `spread` times the distance between
 /// the outermost two, plus `shift`.
@@ -97,12 +44,14 @@ pub(super) struct MeanRule {
 
 /// A fitted forest for all its levels.
 ///
-/// Leaf values are 16-bit integers with a unit per tree, which halves the memory and errs by less than 1/65,000 of
-/// the tree's largest step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Stored", into = "Stored")]
+/// Leaf values are kept as learned, or in 16 or 8 bits with a unit per tree. Asking it allocates nothing but the
+/// answer, and [`Forest::predict_into`] not even that.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Forest {
-    stored: Stored,
+    /// Everything but the trees.
+    stored: Box<Stored>,
+    packed: Packed,
+    coder: Coder,
     /// For every level, the knot below and the share of the next.
     places: Vec<(usize, f32)>,
     /// The weight of every knot in the mean.
@@ -111,9 +60,8 @@ pub struct Forest {
     middle: usize,
 }
 
-/// What is written of a forest.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A forest on the workbench: what training fills, and what pruning takes apart.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Stored {
     /// The levels forecast.
     pub levels: Vec<f64>,
@@ -128,9 +76,7 @@ pub(super) struct Stored {
     /// By how much the distance of the knots from the middle one is stretched.
     pub width: f32,
     pub mean: MeanRule,
-    trees: Vec<Span>,
-    nodes: Vec<Node>,
-    leaves: Vec<i16>,
+    trees: Vec<Plain>,
 }
 
 impl Stored {
@@ -151,35 +97,24 @@ impl Stored {
             scale,
             mean: MeanRule::default(),
             trees: Vec::new(),
-            nodes: Vec::new(),
-            leaves: Vec::new(),
         }
     }
 
     /// Appends a tree with its leaf values, a vector per leaf.
     pub fn push(&mut self, tree: &Tree, values: &[f32]) {
-        let greatest = values.iter().fold(0.0_f32, |max, v| max.max(v.abs()));
-        let unit = if greatest > 0.0 { greatest / f32::from(i16::MAX) } else { 1.0 };
-        // At most 10,000 trees of 256 leaves: the positions fit.
-        self.trees.push(Span {
-            first_node: self.nodes.len() as u32,
-            nodes: tree.nodes.len() as u16,
-            first_leaf: (self.leaves.len() / self.knots.len()) as u32,
-            leaves: tree.leaves as u16,
-            unit,
-        });
-        self.nodes.extend_from_slice(&tree.nodes);
-        self.leaves.extend(values.iter().map(|v| (v / unit).round() as i16));
+        let knots = self.knots.len();
+        let plain = Plain::from_nodes(&tree.nodes, &values[..tree.leaves * knots], knots);
+        self.trees.push(plain.expect("a grown tree leads to each of its leaves once"));
     }
 
-    /// Checks everything that walking relies on; the text says what is wrong.
+    /// Checks everything but the trees; the text says what is wrong.
     fn check(&self) -> Result<(), String> {
         let (levels, knots) = (self.levels.len(), self.knots.len());
         let rising =
             self.levels.windows(2).all(|w| w[0] < w[1]) && self.knots.windows(2).all(|w| w[0] < w[1]);
         let inside =
             self.levels.iter().all(|&l| l > 0.0 && l < 1.0) && self.knots.iter().all(|&k| k < levels);
-        if knots == 0 || !rising || !inside {
+        if knots == 0 || knots > pack::LANES_MAX || !rising || !inside {
             return Err("the forest's levels do not rise between 0 and 1".to_owned());
         }
         let rule = [self.width, self.mean.spread, self.mean.shift].map(f64::from);
@@ -194,58 +129,55 @@ impl Stored {
         if !self.features.iter().all(Feature::is_valid) {
             return Err("a feature's bins do not rise".to_owned());
         }
-        let mut next = (0, 0);
-        for (i, tree) in self.trees.iter().enumerate() {
-            if (tree.first_node as usize, tree.first_leaf as usize) != next || !self.is_sound(tree) {
-                return Err(format!("tree {i} of the forest is damaged"));
-            }
-            next = (next.0 + usize::from(tree.nodes), next.1 + usize::from(tree.leaves));
-        }
-        if next.0 != self.nodes.len() || next.1 * knots != self.leaves.len() {
-            return Err("the forest's trees do not add up".to_owned());
-        }
         Ok(())
     }
-
-    fn is_sound(&self, tree: &Span) -> bool {
-        let from = tree.first_node as usize;
-        let Some(nodes) = self.nodes.get(from..from + usize::from(tree.nodes)) else {
-            return false;
-        };
-        // A child that is a node comes after its parent, so every walk ends.
-        let child_is_sound = |position: usize, child: u16| match child & LEAF {
-            0 => usize::from(child) > position && child < tree.nodes,
-            _ => child & !LEAF < tree.leaves,
-        };
-        let node_is_sound = |(position, node): (usize, &Node)| {
-            usize::from(node.feature) < self.features.len()
-                && node.children.iter().all(|&child| child_is_sound(position, child))
-        };
-        tree.leaves > 0 && tree.unit.is_finite() && nodes.iter().enumerate().all(node_is_sound)
-    }
 }
 
-impl TryFrom<Stored> for Forest {
-    type Error = String;
-    fn try_from(stored: Stored) -> Result<Self, String> {
-        stored.check()?;
-        Ok(Self::new(stored))
-    }
+thread_local! {
+    /// What a thread asks forests with; kept, so that asking allocates nothing.
+    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { codes: Vec::new(), values: Vec::new() }) };
 }
 
-impl From<Forest> for Stored {
-    fn from(forest: Forest) -> Self {
-        forest.stored
-    }
+struct Scratch {
+    codes: Vec<[u8; BLOCK]>,
+    values: Vec<f32>,
 }
 
 impl Forest {
+    /// Packs what training made, as it was learned.
     pub(super) fn new(stored: Stored) -> Self {
+        Self::packed(stored, Precision::F32)
+    }
+
+    fn packed(mut stored: Stored, precision: Precision) -> Self {
+        let trees = std::mem::take(&mut stored.trees);
+        let packed = Packed::new(&trees, stored.knots.len(), precision);
+        Self::with(stored, packed)
+    }
+
+    /// A forest that was read; the text says what is wrong with it.
+    fn checked(stored: Stored, packed: Packed) -> Result<Self, String> {
+        stored.check()?;
+        let knots = stored.knots.len();
+        let spans = |place: &pack::Place| (usize::from(place.group.low), usize::from(place.group.width));
+        let inside = |place: &pack::Place| spans(place).1 > 0 && spans(place).0 + spans(place).1 <= knots;
+        if !packed.places.iter().all(inside) {
+            return Err("the forest's trees move levels that it does not learn".to_owned());
+        }
+        if packed.count() > 0 && packed.greatest_feature() >= stored.features.len().max(1) {
+            return Err("the forest's trees read features that it does not have".to_owned());
+        }
+        Ok(Self::with(stored, packed))
+    }
+
+    fn with(stored: Stored, packed: Packed) -> Self {
         let mut forest = Self {
             places: interpolation(&stored.levels, &stored.knots),
+            coder: Coder::new(&stored.features),
             weights: Vec::new(),
             middle: 0,
-            stored,
+            stored: Box::new(stored),
+            packed,
         };
         let knots = forest.learned_levels();
         forest.weights = mean_weights(&knots).iter().map(|&w| w as f32).collect();
@@ -270,7 +202,24 @@ impl Forest {
     /// How many trees it has.
     #[must_use]
     pub fn trees(&self) -> usize {
-        self.stored.trees.len()
+        self.packed.count()
+    }
+
+    /// The names of the features it reads.
+    pub fn feature_names(&self) -> impl Iterator<Item = &str> {
+        self.stored.features.iter().map(|feature| feature.name.as_str())
+    }
+
+    /// How exactly its leaves are kept.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.packed.precision
+    }
+
+    /// How many bytes it is written in.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        postcard::to_allocvec(self).map_or(0, |bytes| bytes.len())
     }
 
     /// The levels it learned; the others are interpolated.
@@ -282,8 +231,11 @@ impl Forest {
         self.stored.knots.len()
     }
 
-    /// Where the features lie in a matrix.
-    pub(super) fn columns(&self, matrix: &FeatureMatrix) -> Result<Vec<usize>, ModelError> {
+    /// Where the features lie in a matrix, for [`Forest::predict_into`].
+    ///
+    /// # Errors
+    /// [`ModelError::MissingFeature`] naming the first one that is not there.
+    pub fn columns(&self, matrix: &FeatureMatrix) -> Result<Vec<usize>, ModelError> {
         let find = |feature: &Feature| {
             matrix
                 .column(&feature.name)
@@ -292,7 +244,7 @@ impl Forest {
         self.stored.features.iter().map(find).collect()
     }
 
-    /// Standardised values of the knots, sorted, for a block of consecutive rows.
+    /// Standardised values of the knots, sorted, for consecutive rows.
     pub(super) fn knot_values(
         &self,
         matrix: &FeatureMatrix,
@@ -300,54 +252,38 @@ impl Forest {
         first: usize,
         values: &mut [f32],
     ) {
-        let (forest, knots) = (&self.stored, self.knots());
-        let rows = values.len() / knots;
-        let mut codes = Vec::with_capacity(rows * columns.len());
-        for row in first..first + rows {
-            let cells = matrix.row(row);
-            let pairs = forest.features.iter().zip(columns);
-            codes.extend(pairs.map(|(feature, &column)| feature.code(cells[column])));
-        }
-        values.chunks_exact_mut(knots).for_each(|v| v.copy_from_slice(&forest.start));
-        for trees in forest.trees.chunks(ABREAST) {
-            for (row, sums) in values.chunks_exact_mut(knots).enumerate() {
-                self.add_trees(trees, &codes[row * columns.len()..(row + 1) * columns.len()], sums);
+        let width = matrix.columns();
+        let cells = &matrix.values[first * width..];
+        SCRATCH.with_borrow_mut(|scratch| self.add_up(cells, width, columns, &mut scratch.codes, values));
+    }
+
+    fn add_up(
+        &self,
+        cells: &[f32],
+        width: usize,
+        columns: &[usize],
+        codes: &mut Vec<[u8; BLOCK]>,
+        values: &mut [f32],
+    ) {
+        let knots = self.knots();
+        // Forests of splits on nothing still ask for a code.
+        codes.resize(columns.len().max(1), [0; BLOCK]);
+        for (block, values) in values.chunks_mut(BLOCK * knots).enumerate() {
+            let rows = values.len() / knots;
+            let cells = &cells[block * BLOCK * width..];
+            for (feature, (codes, &column)) in codes.iter_mut().zip(columns).enumerate() {
+                for (row, code) in codes[..rows].iter_mut().enumerate() {
+                    *code = self.coder.code(feature, cells[row * width + column]);
+                }
             }
+            values.chunks_exact_mut(knots).for_each(|v| v.copy_from_slice(&self.stored.start));
+            walk::add(&self.packed, codes, &mut Sums { values, knots, rows });
         }
         for row in values.chunks_exact_mut(knots) {
             row.sort_unstable_by(f32::total_cmp);
             let middle = row[self.middle];
             for value in row {
-                *value = middle + (*value - middle) * forest.width;
-            }
-        }
-    }
-
-    /// Adds the leaf vectors of a few trees to a row's sums, walking the trees abreast.
-    fn add_trees(&self, trees: &[Span], codes: &[u8], sums: &mut [f32]) {
-        let mut at = [LEAF; ABREAST];
-        let mut first = [0_usize; ABREAST];
-        for (i, tree) in trees.iter().enumerate() {
-            at[i] = if tree.nodes == 0 { LEAF } else { 0 };
-            first[i] = tree.first_node as usize;
-        }
-        let mut walking = trees.len();
-        while walking > 0 {
-            walking = 0;
-            for i in 0..trees.len() {
-                if at[i] & LEAF == 0 {
-                    let node = &self.stored.nodes[first[i] + usize::from(at[i])];
-                    let right = !node.goes_left(codes[usize::from(node.feature)]);
-                    at[i] = node.children[usize::from(right)];
-                    walking += 1;
-                }
-            }
-        }
-        for (tree, reached) in trees.iter().zip(at) {
-            let leaf = (tree.first_leaf as usize + usize::from(reached & !LEAF)) * sums.len();
-            let steps = &self.stored.leaves[leaf..leaf + sums.len()];
-            for (sum, &step) in sums.iter_mut().zip(steps) {
-                *sum += f32::from(step) * tree.unit;
+                *value = middle + (*value - middle) * self.stored.width;
             }
         }
     }
@@ -364,42 +300,57 @@ impl Forest {
         (value as f32).clamp(f32::MIN, f32::MAX)
     }
 
-    fn predict_block(
+    /// Answers rows on this thread without allocating (once it has seen as many): `means.len()` rows of `width`
+    /// values in `cells`, of which `columns` are the forest's, as [`Forest::columns`] found them. Fills a mean a row,
+    /// and row-major quantiles, one a level, that do not fall.
+    ///
+    /// # Panics
+    /// When the slices are of other lengths than that.
+    pub fn predict_into(
         &self,
-        matrix: &FeatureMatrix,
+        cells: &[f32],
+        width: usize,
         columns: &[usize],
-        first: usize,
         means: &mut [f32],
-        out: &mut [f32],
+        quantiles: &mut [f32],
     ) {
-        let knots = self.knots();
-        let mut values = vec![0.0; means.len() * knots];
-        self.knot_values(matrix, columns, first, &mut values);
-        let rows = values.chunks_exact(knots).zip(out.chunks_exact_mut(self.places.len()));
-        for ((row, out), mean) in rows.zip(means) {
-            *mean = self.restore(self.mean(row));
-            for (out, &(below, share)) in out.iter_mut().zip(&self.places) {
-                let next = row[(below + 1).min(knots - 1)];
-                *out = self.restore(row[below] + (next - row[below]) * share);
+        let (knots, levels) = (self.knots(), self.places.len());
+        let sizes = (cells.len(), columns.len(), quantiles.len());
+        let expected = (means.len() * width, self.stored.features.len(), means.len() * levels);
+        assert_eq!(sizes, expected, "cells, columns and quantiles for these rows");
+        SCRATCH.with_borrow_mut(|Scratch { codes, values }| {
+            values.resize(means.len() * knots, 0.0);
+            self.add_up(cells, width, columns, codes, values);
+            let rows = values.chunks_exact(knots).zip(quantiles.chunks_exact_mut(levels));
+            for ((row, out), mean) in rows.zip(means) {
+                *mean = self.restore(self.mean(row));
+                for (out, &(below, share)) in out.iter_mut().zip(&self.places) {
+                    let next = row[(below + 1).min(knots - 1)];
+                    *out = self.restore(row[below] + (next - row[below]) * share);
+                }
             }
-        }
+        });
     }
 }
 
 impl Predict for Forest {
     fn predict(&self, features: &FeatureMatrix) -> Result<Predictions, ModelError> {
         let columns = self.columns(features)?;
-        let levels = self.places.len();
+        let (levels, width) = (self.places.len(), features.columns());
         let mut mean = vec![0.0; features.rows()];
         let mut quantiles = vec![0.0; features.rows() * levels];
-        let blocks = mean.par_chunks_mut(BLOCK_ROWS).zip(quantiles.par_chunks_mut(BLOCK_ROWS * levels));
-        if features.rows() <= BLOCK_ROWS {
-            self.predict_block(features, &columns, 0, &mut mean, &mut quantiles);
+        if features.rows() <= BLOCK || width == 0 {
+            self.predict_into(&features.values, width, &columns, &mut mean, &mut quantiles);
         } else {
-            blocks.enumerate().for_each(|(i, (mean, quantiles))| {
-                self.predict_block(features, &columns, i * BLOCK_ROWS, mean, quantiles);
+            let cells = features.values.par_chunks(ROWS_AT_ONCE * width);
+            let out = mean.par_chunks_mut(ROWS_AT_ONCE).zip(quantiles.par_chunks_mut(ROWS_AT_ONCE * levels));
+            cells.zip(out).for_each(|(cells, (mean, quantiles))| {
+                self.predict_into(cells, width, &columns, mean, quantiles);
             });
         }
         Ok(Predictions { mean, quantiles, levels })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -187,22 +187,29 @@ fn a_written_forest_reads_back_the_same_and_a_damaged_one_is_refused() {
     let back: Forest = serde_json::from_str(&text).unwrap();
     assert_eq!(back, forest);
     assert_eq!(back.predict(&data.features).unwrap(), forest.predict(&data.features).unwrap());
-    let damage = |from: &str, to: &str| {
-        assert!(text.contains(from), "{from}");
-        let damaged = text.replacen(from, to, 1);
-        assert!(serde_json::from_str::<Forest>(&damaged).is_err(), "{from} -> {to}");
+    let whole: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let damage = |path: &str, to: serde_json::Value| {
+        let mut damaged = whole.clone();
+        let part = damaged.pointer_mut(path).unwrap_or_else(|| panic!("no {path}"));
+        assert_ne!(*part, to, "{path}");
+        *part = to;
+        assert!(serde_json::from_value::<Forest>(damaged).is_err(), "{path}");
     };
-    damage("\"knots\":[0,", "\"knots\":[7,");
-    damage("\"levels\":[0.1", "\"levels\":[-0.1");
-    damage("\"first_node\":0", "\"first_node\":3");
-    damage("\"nodes\":[[", "\"nodes\":[[0,0,9999,0,0],[");
-    damage("\"leaves\":[", "\"leaves\":[1,");
-    damage("\"start\":[", "\"start\":[0.5,");
-    // A node that leads to itself would never end.
-    let nodes = text.find("\"nodes\":[[").unwrap() + "\"nodes\":[[".len();
-    let comma = nodes + text[nodes..].find(',').unwrap();
-    let looped = format!("{}0{}", &text[..nodes], &text[comma..]);
-    assert!(serde_json::from_str::<Forest>(&looped).is_err());
+    damage("/1/knots/0", 7.into());
+    damage("/1/levels/0", (-0.1).into());
+    damage("/1/start", vec![0.5].into());
+    damage("/1/names/0", serde_json::Value::Null);
+    damage("/1/cuts/0", serde_json::json!({ "Exact": [3.0, 2.0] }));
+    damage("/1/groups/0/trees", 1_000_000.into());
+    damage("/1/groups/0/slots", 17.into());
+    damage("/1/groups/0/low", 8.into());
+    damage("/1/groups/0/width", 0.into());
+    damage("/1/wide", true.into());
+    damage("/1/precision", "i8".into());
+    // The first tree reads a feature that is not there; its first split begins after itself.
+    damage("/2/0", 200.into());
+    damage(&format!("/2/{}", 2 * whole[1]["groups"][0]["slots"].as_u64().unwrap()), 9.into());
+    damage("/2", vec![0_u8; 64].into());
 }
 
 #[test]

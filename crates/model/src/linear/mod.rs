@@ -6,6 +6,7 @@
 //! criterion, and the same rows tell how wide the quantiles are.
 
 mod attribute;
+mod coarse;
 mod descent;
 mod scale;
 mod select;

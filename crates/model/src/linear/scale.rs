@@ -47,6 +47,31 @@ impl Column {
         if self.asinh { z.asinh() } else { z }
     }
 
+    /// Its flags as bits, and its numbers: for writing.
+    pub fn parts(&self) -> (u8, [f32; 6]) {
+        let flags = u8::from(self.indicator) | u8::from(self.asinh) << 1;
+        (flags, [self.low, self.high, self.center, self.scale, self.mean, self.gain])
+    }
+
+    /// From what [`Column::parts`] gave.
+    pub fn from_parts(source: u32, flags: u8, [low, high, center, scale, mean, gain]: [f32; 6]) -> Self {
+        let (indicator, asinh) = (flags & 1 != 0, flags & 2 != 0);
+        Self { source, indicator, low, high, center, scale, asinh, mean, gain }
+    }
+
+    /// Two raw values that stand for the column: about a standard deviation below and above its mean; for an
+    /// indicator, known and missing.
+    pub fn quarters(&self) -> [f32; 2] {
+        if self.indicator {
+            return [0.0, f32::NAN];
+        }
+        let back = |z: f32| {
+            let shaped = z / self.gain + self.mean;
+            self.center + self.scale * if self.asinh { shaped.sinh() } else { shaped }
+        };
+        [back(-1.0), back(1.0)]
+    }
+
     /// Whether it can be applied; false only for a decoded artifact that was not made here.
     pub fn is_sound(&self, features: usize) -> bool {
         let numbers = [self.low, self.high, self.center, self.scale, self.mean, self.gain];

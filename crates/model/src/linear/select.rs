@@ -62,8 +62,8 @@ struct Attempt {
     late: Vec<f32>,
 }
 
-/// One fitted group.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One fitted group; `coarse` says how it is written.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Regression {
     pub intercept: f32,
     /// Columns whose coefficient is not zero.

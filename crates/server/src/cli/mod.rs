@@ -17,6 +17,7 @@ mod jobs;
 mod migrate_store;
 mod models;
 mod models_import;
+mod optimize;
 mod output;
 mod reconcile;
 mod series;

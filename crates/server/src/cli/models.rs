@@ -1,4 +1,4 @@
-//! `forewatt models`: list, show, import and promote model versions.
+//! `forewatt models`: list, show, import and promote model versions, and make smaller ones.
 
 use clap::Subcommand;
 use forewatt_domain::{ModelVersion, SeriesName, VersionId};
@@ -17,6 +17,7 @@ Examples:
   forewatt models list --series city.load --json
   forewatt models show city.load-v2
   forewatt models promote city.load-v2
+  forewatt models optimize city.load-v2 --quantize --prune --max-loss 0.5%
   forewatt models promote city.load-v1 --force --reason \"v2 fails on holidays\"";
 
 /// What to do with model versions.
@@ -53,6 +54,9 @@ pub enum Command {
         #[arg(long, requires = "force", value_name = "TEXT")]
         reason: Option<String>,
     },
+    /// A smaller, faster version of a version: quantized, pruned, and registered only if it loses little
+    #[command(after_long_help = EXAMPLES)]
+    Optimize(super::optimize::Arguments),
 }
 
 /// Reads a version id.
@@ -74,6 +78,7 @@ pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::List { series } => list(service, out, series.as_ref()).await,
         Command::Show { id } => show(service, out, &id).await,
         Command::Import(_) => Ok(()), // done above, for it shows its progress
+        Command::Optimize(arguments) => super::optimize::run(service, out, &arguments).await,
         Command::Promote { id, force, reason } => promote(service, out, &id, force, reason.as_deref()).await,
     })
 }

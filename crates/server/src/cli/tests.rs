@@ -50,6 +50,7 @@ fn every_command_parses() {
         "models list --series a",
         "models show a-v1",
         "models promote a-v1",
+        "models optimize a-v1 --quantize --prune --max-loss 0.5% --days 30",
         "models promote a-v1 --force --reason because",
         "jobs list --limit 3",
         "jobs show 0198",

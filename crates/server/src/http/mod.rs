@@ -15,6 +15,7 @@ pub mod observations;
 pub mod oip;
 pub mod openapi;
 pub mod ops;
+pub mod optimize;
 pub mod pack;
 pub mod quality;
 pub mod reconcile;

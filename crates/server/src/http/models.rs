@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use forewatt_service::domain::{ModelVersion, SeriesName, Time, VersionId};
 use forewatt_service::{Error, ErrorKind, Service};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::error::{HttpResult, Problem};
 use crate::http::extract::{JsonBody, Params, SeriesPath, TextPath};
 use crate::http::forecast::version_id;
-use crate::http::{AppState, reply};
+use crate::http::{AppState, optimize, reply};
 
 /// Versions in one list when the request names no limit.
 pub const LIMIT_DEFAULT: u32 = 200;
@@ -90,14 +91,18 @@ pub async fn act(
     State(app): State<AppState>,
     TextPath(path): TextPath,
     params: Params,
-    JsonBody(body): JsonBody<PromoteBody>,
+    JsonBody(body): JsonBody<serde_json::Value>,
 ) -> HttpResult {
     params.only(&[]).finish()?;
+    if let Some(id) = path.strip_suffix(":optimize") {
+        return optimize::optimize(&app, &read_id(id)?, &read_body(body)?).await;
+    }
     let Some(id) = path.strip_suffix(":promote") else {
-        let message = format!("`{path}` is not something to do: POST /v1/models/ID:promote");
+        let message =
+            format!("`{path}` is not something to do: POST /v1/models/ID:promote or /v1/models/ID:optimize");
         return Err(Error::new(ErrorKind::NotFound, message).into());
     };
-    let id = read_id(id)?;
+    let (id, body): (_, PromoteBody) = (read_id(id)?, read_body(body)?);
     let force = match (body.force, &body.reason) {
         (true, reason) => Some(reason.as_deref().unwrap_or_default()),
         (false, Some(_)) => {
@@ -108,6 +113,12 @@ pub async fn act(
     let decision = app.service.promote(&id, force).await.map_err(in_words_of_http)?;
     let series = app.service.version(&id).await?.series;
     reply::json(&Promotion { champion: id.to_string(), series: series.to_string(), decision })
+}
+
+/// What a body says once it is known what is to be done.
+fn read_body<T: DeserializeOwned>(body: serde_json::Value) -> HttpResult<T> {
+    serde_json::from_value(body)
+        .map_err(|error| Problem::invalid("body", format!("is not the JSON expected: {error}")))
 }
 
 /// The service speaks of the command line's flags; here they are fields of the body.

@@ -10,8 +10,8 @@ use crate::error::{FieldError, HttpResult, Problem};
 use crate::http::extract::Params;
 use crate::http::reply::Held;
 use crate::http::{
-    compare, explain, forecast, holidays, import_model, issued, jobs, models, observations, oip, ops, quality,
-    reconcile, reply, series, timeseries,
+    compare, explain, forecast, holidays, import_model, issued, jobs, models, observations, oip, ops, optimize,
+    quality, reconcile, reply, series, timeseries,
 };
 
 /// The API in one description.
@@ -31,7 +31,7 @@ use crate::http::{
         quality::show, holidays::read,
         forecast::show, forecast::batch, reconcile::show, issued::read,
         explain::show, explain::whatif,
-        models::accuracy, models::list, models::show, models::act, import_model::import, compare::compare,
+        models::accuracy, models::list, models::show, models::act, import_model::import, optimize::optimize, compare::compare,
         jobs::train, jobs::list, jobs::show,
         oip::server, oip::live, oip::ready, oip::models, oip::metadata, oip::model_ready, oip::config,
         oip::all_statistics, oip::statistics, oip::infer, oip::index, oip::load, oip::unload,

@@ -5,6 +5,7 @@
 
 pub mod matrices;
 mod peer;
+pub mod predict;
 mod training;
 
 use std::io::Write as _;
@@ -31,7 +32,7 @@ pub struct Section {
 pub type Part = (&'static str, fn(&Path) -> anyhow::Result<Section>);
 
 /// Every part, in the order of the page.
-pub const PARTS: &[Part] = &[("training", training::run)];
+pub const PARTS: &[Part] = &[("training", training::run), ("prediction", predict::section)];
 
 /// Measures all parts, or the one named, and writes their sections of the page.
 ///

@@ -1,6 +1,6 @@
 //! A forest as trees of one number each, the mean's: what explanations walk.
 
-use super::{Feature, FeatureMatrix, Forest, LEAF, ModelError, Node, Span};
+use super::{FeatureMatrix, Forest, ModelError, Plain, node};
 use crate::explain::trees::{Split, Tree, Trees};
 
 impl Forest {
@@ -10,21 +10,14 @@ impl Forest {
     /// quantiles in order, where trees made them cross, is not linear: the mean may differ a little by that.
     pub(crate) fn mean_trees(&self) -> Trees {
         let effect = self.effects();
-        let tree = |span: &Span| {
-            let nodes = &self.stored.nodes[span.first_node as usize..][..usize::from(span.nodes)];
-            let first = span.first_leaf as usize * effect.len();
-            let leaves = &self.stored.leaves[first..][..usize::from(span.leaves) * effect.len()];
-            let value = |steps: &[i16]| {
-                let sum: f64 =
-                    steps.iter().zip(&effect).map(|(&step, effect)| f64::from(step) * effect).sum();
-                sum * f64::from(span.unit)
-            };
-            Tree {
-                splits: nodes.iter().map(split).collect(),
-                values: leaves.chunks_exact(effect.len()).map(value).collect(),
-            }
+        let value = |steps: &[f32]| -> f64 {
+            steps.iter().zip(&effect).map(|(&step, effect)| f64::from(step) * effect).sum()
         };
-        let trees = self.stored.trees.iter().map(tree).collect();
+        let tree = |plain: &Plain| Tree {
+            splits: splits(plain),
+            values: plain.values.chunks_exact(effect.len()).map(value).collect(),
+        };
+        let trees = self.packed.trees(effect.len()).iter().map(tree).collect();
         Trees { trees, features: self.stored.features.len() }
     }
 
@@ -52,21 +45,28 @@ impl Forest {
 
     /// A row as the splits see it.
     pub(crate) fn codes(&self, positions: &[usize], row: &[f32]) -> Vec<u8> {
-        let pairs = self.stored.features.iter().zip(positions);
-        pairs.map(|(feature, &column): (&Feature, _)| feature.code(row[column])).collect()
+        positions.iter().enumerate().map(|(feature, &column)| self.coder.code(feature, row[column])).collect()
     }
 }
 
-fn split(node: &Node) -> Split {
-    let child = |child: u16| {
-        let number = i32::from(child & !LEAF);
-        if child & LEAF == 0 { number } else { !number }
+/// The splits of a tree with the root first, as the explanations read them.
+fn splits(plain: &Plain) -> Vec<Split> {
+    let (children, root) = plain.children();
+    // The root changes places with the first.
+    let moved = |at: i32| match at {
+        0 => root,
+        at if at == root => 0,
+        at => at,
     };
-    let [left, right] = node.children;
-    Split {
-        feature: node.feature.into(),
-        shift: node.shift,
-        threshold: node.threshold,
-        children: [child(left), child(right)],
+    let split = |(split, children): (&node::Split, &[i32; 2])| Split {
+        feature: split.feature.into(),
+        shift: split.missing_right.into(),
+        threshold: split.threshold,
+        children: children.map(moved),
+    };
+    let mut splits: Vec<Split> = plain.splits.iter().zip(&children).map(split).collect();
+    if root > 0 {
+        splits.swap(0, root as usize);
     }
+    splits
 }

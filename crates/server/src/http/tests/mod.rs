@@ -4,6 +4,7 @@ mod comparing;
 mod contract;
 mod explaining;
 mod importing;
+mod optimizing;
 mod reading;
 mod reconciling;
 mod refusing;
