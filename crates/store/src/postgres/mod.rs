@@ -111,8 +111,8 @@ impl Postgres {
         connection.close().await.map_err(when(&doing))?;
         let replica = options.read_url.as_ref().map(|url| connect_options(url, options)).transpose()?;
         Ok(Self {
-            primary: Pool::new(connect.clone(), options),
-            replica: replica.map(|connect| Pool::new_replica(connect, options)),
+            primary: Pool::open(connect.clone(), options).await.map_err(when(&doing))?,
+            replica: replica.map(|connect| Pool::of_replica(connect, options)),
             artifacts,
             known: Arc::default(),
             months: Arc::default(),

@@ -61,33 +61,25 @@ struct Meter {
 }
 
 impl Pool {
-    pub(super) fn new(connect: PgConnectOptions, options: &PostgresOptions) -> Self {
-        Self::with(connect, options, Duration::from_millis(options.acquire_timeout_ms))
+    /// Opens the least number of connections at once: the library's own upkeep only refills what it closes.
+    pub(super) async fn open(connect: PgConnectOptions, options: &PostgresOptions) -> sqlx::Result<Self> {
+        let wait = Duration::from_millis(options.acquire_timeout_ms);
+        let least = options.min_connections.min(options.max_connections);
+        let settings = settings(options, wait).min_connections(least);
+        let pool = match least {
+            0 => settings.connect_lazy_with(connect),
+            _ => settings.connect_with(connect).await?,
+        };
+        Ok(Self::with(pool, options))
     }
 
-    pub(super) fn new_replica(connect: PgConnectOptions, options: &PostgresOptions) -> Self {
-        Self::with(connect, options, REPLICA_WAIT.min(Duration::from_millis(options.acquire_timeout_ms)))
+    /// Opens nothing yet: a replica that is away must not keep a node from starting.
+    pub(super) fn of_replica(connect: PgConnectOptions, options: &PostgresOptions) -> Self {
+        let wait = REPLICA_WAIT.min(Duration::from_millis(options.acquire_timeout_ms));
+        Self::with(settings(options, wait).connect_lazy_with(connect), options)
     }
 
-    fn with(connect: PgConnectOptions, options: &PostgresOptions, wait: Duration) -> Self {
-        let max = options.max_connections.max(1);
-        let pool = PgPoolOptions::new()
-            .min_connections(options.min_connections.min(max))
-            .max_connections(max)
-            .acquire_timeout(wait)
-            .idle_timeout(Duration::from_millis(options.idle_timeout_ms))
-            .max_lifetime(Duration::from_millis(options.max_lifetime_ms))
-            // Asking before every use would double the round trips of a read.
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    if meta.idle_for < TRUSTED_IDLE {
-                        return Ok(true);
-                    }
-                    Ok(connection.ping().await.is_ok())
-                })
-            })
-            .connect_lazy_with(connect);
+    fn with(pool: PgPool, options: &PostgresOptions) -> Self {
         let meter = Meter {
             waiting: AtomicU32::new(0),
             acquired: AtomicU64::new(0),
@@ -163,6 +155,24 @@ impl Pool {
     pub(super) async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+fn settings(options: &PostgresOptions, wait: Duration) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(options.max_connections.max(1))
+        .acquire_timeout(wait)
+        .idle_timeout(Duration::from_millis(options.idle_timeout_ms))
+        .max_lifetime(Duration::from_millis(options.max_lifetime_ms))
+        // Asking before every use would double the round trips of a read.
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for < TRUSTED_IDLE {
+                    return Ok(true);
+                }
+                Ok(connection.ping().await.is_ok())
+            })
+        })
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -60,7 +60,15 @@ async fn broken_connections_are_replaced() {
 async fn a_pool_that_is_used_up_refuses_in_time() {
     let Some(private) = Private::empty().await else { return };
     let mut small = options(private.database.url());
-    (small.max_connections, small.acquire_timeout_ms) = (2, 50);
+    (small.min_connections, small.max_connections) = (2, 2);
+    let filled = Postgres::open(private.folder.path(), &small).await.unwrap();
+    assert_eq!(
+        (filled.pools()[0].1.idle, filled.pools()[0].1.in_use),
+        (2, 0),
+        "the least number is open at once"
+    );
+    filled.close().await;
+    (small.min_connections, small.acquire_timeout_ms) = (0, 400);
     let store = Postgres::open(private.folder.path(), &small).await.unwrap();
     let taken = (store.primary.begin().await.unwrap(), store.primary.begin().await.unwrap());
     let (_, status) = store.pools()[0];
@@ -69,7 +77,7 @@ async fn a_pool_that_is_used_up_refuses_in_time() {
     assert!(matches!(refused, Error::Busy { .. }), "{refused}");
     let (_, status) = store.pools()[0];
     assert_eq!((status.acquired, status.timed_out, status.waiting), (3, 1, 0));
-    assert!(status.waited_micros >= 50_000);
+    assert!(status.waited_micros >= 400_000);
     drop(taken);
     store.ping().await.unwrap();
 }
