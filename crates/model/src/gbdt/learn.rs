@@ -130,7 +130,7 @@ impl<'a> Task<'a> {
     fn learn(&self, levels: Vec<f64>, knots: Vec<usize>) -> Learned {
         let (params, trainer) = (self.trainer.params, &self.trainer);
         let empty = match self.before {
-            Some(before) => before.clone().into(),
+            Some(before) => before.unpacked(),
             None => Stored::new(levels, knots, trainer.binned.features.clone(), self.scale),
         };
         let forest = |trees: Trees| {

@@ -25,7 +25,7 @@ use super::levels::{interpolation, mean_weights, nearest_to_half};
 use crate::matrix::FeatureMatrix;
 use crate::predict::{ModelError, Predict, Predictions};
 
-pub(super) use self::node::{LEAF, Node, Plain, leaf};
+pub(super) use self::node::{LEAF, NODES_MAX, Node, Plain};
 pub use self::pack::Precision;
 pub use self::shrink::Prune;
 
@@ -104,7 +104,7 @@ impl Stored {
     pub fn push(&mut self, tree: &Tree, values: &[f32]) {
         let knots = self.knots.len();
         let plain = Plain::from_nodes(&tree.nodes, &values[..tree.leaves * knots], knots);
-        self.trees.push(plain.expect("a grown tree leads to each of its leaves once"));
+        self.trees.push(plain.expect("a grown tree has at most NODES_MAX nodes, each with one parent"));
     }
 
     /// Checks everything but the trees; the text says what is wrong.

@@ -25,6 +25,16 @@ impl Branch {
     }
 }
 
+/// How many nodes [`nodes`] writes for a split.
+pub(super) fn node_count(rule: &Rule, feature: usize, binned: &Binned) -> usize {
+    match rule {
+        Rule::Threshold { .. } => 1,
+        Rule::Set(_) => {
+            runs(&rule.table(), binned.features[feature].cuts.len() + 1).len().saturating_sub(1).max(1)
+        }
+    }
+}
+
 /// The nodes of a tree: one for a threshold; for a set of categories a balanced search among the ends of its runs.
 pub(super) fn nodes(branches: &[Branch], binned: &Binned) -> Vec<Node> {
     let runs = |branch: &Branch| match branch.rule {

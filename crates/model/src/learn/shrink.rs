@@ -22,7 +22,10 @@ impl FittedModel {
         let member = |member: &Member| match member {
             Member::Gbdt(_) => true,
             Member::Linear(_) => how.quantize,
-            Member::SeasonalNaive(_) | Member::SeasonalEmpirical(_) | Member::Scenario(_) => false,
+            Member::SeasonalNaive(_)
+            | Member::SeasonalEmpirical(_)
+            | Member::Scenario(_)
+            | Member::Imported(_) => false,
         };
         match &self.model {
             Model::Single(only) => member(only),

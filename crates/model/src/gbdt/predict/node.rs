@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 pub(in crate::gbdt) const LEAF: u16 = 1 << 15;
 /// No tree has more leaves: their numbers are bytes.
 pub(in crate::gbdt) const LEAVES_MAX: usize = 256;
+/// No tree has more inner nodes.
+pub(in crate::gbdt) const NODES_MAX: usize = LEAVES_MAX - 1;
 
 /// An inner node while a tree grows, and in files of format 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +53,8 @@ impl From<Node> for [u16; 5] {
 }
 
 /// The leaf of a growing tree that a row reaches.
-pub(in crate::gbdt) fn leaf(nodes: &[Node], code: impl Fn(usize) -> u8) -> usize {
+#[cfg(test)]
+pub(super) fn leaf(nodes: &[Node], code: impl Fn(usize) -> u8) -> usize {
     let mut at = if nodes.is_empty() { LEAF } else { 0 };
     while at & LEAF == 0 {
         let node = &nodes[usize::from(at)];
@@ -100,12 +103,13 @@ pub(in crate::gbdt) struct Plain {
 }
 
 impl Plain {
-    /// Puts the leaves of a tree in order; the text says what is wrong with a damaged one.
+    /// Puts the leaves of a tree in order; the text says what is wrong with a damaged one. A leaf that several ways lead
+    /// to, as a set of categories does, comes once for each.
     pub fn from_nodes(nodes: &[Node], values: &[f32], knots: usize) -> Result<Self, String> {
         let leaves = values.len() / knots;
         let mut order =
             Order { nodes, splits: Vec::with_capacity(nodes.len()), leaves: Vec::new(), count: leaves };
-        if nodes.len() >= LEAVES_MAX || leaves != nodes.len() + 1 {
+        if nodes.len() >= LEAVES_MAX || leaves == 0 || leaves > nodes.len() + 1 {
             return Err("a tree has another number of leaves than its nodes lead to".to_owned());
         }
         order.visit(if nodes.is_empty() { LEAF } else { 0 })?;
@@ -173,8 +177,8 @@ impl Order<'_> {
     fn visit(&mut self, child: u16) -> Result<(), String> {
         if child & LEAF != 0 {
             let leaf = usize::from(child & !LEAF);
-            if leaf >= self.count || self.leaves.len() >= self.count {
-                return Err("a tree leads to a leaf that it does not have, or to one twice".to_owned());
+            if leaf >= self.count || self.leaves.len() > self.nodes.len() {
+                return Err("a tree leads to a leaf that it does not have, or too often to some".to_owned());
             }
             self.leaves.push(leaf);
             return Ok(());
@@ -233,6 +237,10 @@ mod tests {
     fn what_is_no_tree_is_refused() {
         let (mut nodes, values) = tree();
         assert!(Plain::from_nodes(&nodes, &values[1..], 1).is_err());
+        let mut shared = nodes.clone();
+        shared[2].children[1] = LEAF | 2;
+        let twice = Plain::from_nodes(&shared, &values[..3], 1).unwrap();
+        assert_eq!(twice.values, [0.0, 2.0, 1.0, 2.0], "two ways lead to one leaf");
         nodes[1].children[0] = 1;
         assert!(Plain::from_nodes(&nodes, &values, 1).is_err(), "a loop");
         nodes[1].children[0] = 2;

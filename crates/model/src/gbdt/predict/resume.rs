@@ -1,6 +1,6 @@
 //! What a forest tells of itself when more trees are to be added.
 
-use super::{Feature, Forest, leaf};
+use super::{Feature, Forest};
 use crate::gbdt::binning::Binned;
 
 impl Forest {
@@ -18,12 +18,11 @@ impl Forest {
     pub(in crate::gbdt) fn sums(&self, binned: &Binned) -> Vec<f32> {
         let (stored, knots) = (&self.stored, self.knots());
         let mut sums = stored.start.repeat(binned.rows);
-        for tree in &stored.trees {
-            let nodes = &stored.nodes[tree.first_node as usize..][..usize::from(tree.nodes)];
+        for tree in self.packed.trees(knots) {
             for (row, sums) in sums.chunks_exact_mut(knots).enumerate() {
-                let reached = tree.first_leaf as usize + leaf(nodes, |feature| binned.code(row, feature));
-                let steps = &stored.leaves[reached * knots..][..knots];
-                sums.iter_mut().zip(steps).for_each(|(sum, &step)| *sum += f32::from(step) * tree.unit);
+                let reached = tree.leaf(|feature| binned.code(row, feature));
+                let steps = &tree.values[reached * knots..][..knots];
+                sums.iter_mut().zip(steps).for_each(|(sum, &step)| *sum += step);
             }
         }
         sums

@@ -66,7 +66,8 @@ impl Forest {
         Ok(Self::packed(stored, self.packed.precision))
     }
 
-    fn unpacked(&self) -> Stored {
+    /// The forest back on the workbench.
+    pub(in crate::gbdt) fn unpacked(&self) -> Stored {
         Stored { trees: self.packed.trees(self.knots()), ..(*self.stored).clone() }
     }
 }
