@@ -121,6 +121,15 @@ mod tests {
     }
 
     #[test]
+    fn gains_and_losses_that_cancel_still_cost() {
+        let mut boa = Boa::new(&[1.0, 1.0, 1.0]);
+        boa.learn(&[1.0, 0.0, 0.0], 1.0);
+        boa.learn(&[-1.0, 0.0, 0.0], 1.0);
+        // The rate after the first is half of one over the range, so of the gain only half counts.
+        assert!((boa.cost[0] - 0.5).abs() < 1e-12, "{boa:?}");
+    }
+
+    #[test]
     fn who_is_only_lucky_at_times_weighs_less_than_who_is_steady() {
         let mut boa = Boa::new(&[1.0, 1.0, 1.0]);
         for day in 0..200 {
