@@ -126,9 +126,9 @@ impl Asked<'_> {
         let steps = self.run.plan.horizon.steps();
         let mut all = blank(self.tests.len() * steps, levels.len());
         let mut next = 0;
-        let state = mix(team, self.frame, course, forecasts, |day, state, said| {
+        let state = mix(team, self.frame, course, forecasts, |day, said| {
             if asked.contains(&day) {
-                let quantiles = state.quantiles(said, levels);
+                let quantiles = said.quantiles(levels);
                 for key in &self.frame.data.features.keys[self.frame.rows[day].clone()] {
                     place(&mut all, next, self.layout.output(key), said.level(), &quantiles);
                     next += 1;

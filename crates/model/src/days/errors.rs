@@ -104,34 +104,32 @@ impl Errors {
         if errors.is_empty() { 0.0 } else { crate::groups::median(&mut errors) }
     }
 
-    /// Quantiles of the errors at an output, in units, one per level, rising; without errors a normal shape.
+    /// The errors at an output and around it, in units.
     #[must_use]
-    pub fn quantiles(&self, output: usize, levels: &[f64]) -> Vec<f32> {
-        let mut reach = 1;
-        let mut ratios = self.pool(output, reach);
-        while ratios.len() < POOL_MIN && 2 * reach + 1 < self.outputs {
-            reach *= 2;
-            ratios = self.pool(output, reach);
-        }
-        if ratios.len() < 2 {
-            return levels.iter().map(|&level| normal_quantile(level) as f32).collect();
-        }
-        ratios.sort_unstable_by(f32::total_cmp);
-        let plain = levels.iter().map(|&level| sample_quantile(&ratios, level));
-        if self.days.len() >= DAYS_ENOUGH {
-            return plain.collect();
-        }
-        let (days, enough) = (self.days.len().max(1) as f32, DAYS_ENOUGH as f32);
-        let middle = sample_quantile(&ratios, 0.5);
-        let wider = 1.0 + WIDENING * (days.sqrt().recip() - enough.sqrt().recip());
-        plain.map(|q| middle * days / enough + wider * (q - middle)).collect()
+    pub fn fan(&self, output: usize) -> Fan {
+        self.pooled(output, |day| &day.ratio)
     }
 
-    fn pool(&self, output: usize, reach: usize) -> Vec<f32> {
-        let near: Vec<usize> = neighbours(output, reach, self.outputs).collect();
-        let of_day =
-            |day: &PastDay| near.iter().filter_map(|&h| day.ratio.get(h).copied()).collect::<Vec<_>>();
-        self.days.iter().flat_map(of_day).filter(|r| r.is_finite()).collect()
+    /// The errors of the uncorrected mixture at an output and around it, as they were: historical simulation.
+    #[must_use]
+    pub fn plain_fan(&self, output: usize) -> Fan {
+        self.pooled(output, |day| &day.error)
+    }
+
+    fn pooled(&self, output: usize, values: impl Fn(&PastDay) -> &Vec<f32>) -> Fan {
+        let pool = |reach: usize| -> Vec<f32> {
+            let near: Vec<usize> = neighbours(output, reach, self.outputs).collect();
+            let of_day = |day| near.iter().filter_map(|&h| values(day).get(h).copied()).collect::<Vec<_>>();
+            self.days.iter().flat_map(of_day).filter(|r| r.is_finite()).collect()
+        };
+        let mut reach = 1;
+        let mut sorted = pool(reach);
+        while sorted.len() < POOL_MIN && 2 * reach + 1 < self.outputs {
+            reach *= 2;
+            sorted = pool(reach);
+        }
+        sorted.sort_unstable_by(f32::total_cmp);
+        Fan { sorted, days: self.days.len() }
     }
 
     /// Remembers a day: what was said and what happened (NaN where unknown).
@@ -176,6 +174,40 @@ impl Errors {
     }
 }
 
+/// Past errors, rising, and the days they come from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fan {
+    sorted: Vec<f32>,
+    days: usize,
+}
+
+impl Fan {
+    /// One quantile per level, rising; without errors a normal shape.
+    #[must_use]
+    pub fn quantiles(&self, levels: &[f64]) -> Vec<f32> {
+        if self.sorted.len() < 2 {
+            return levels.iter().map(|&level| normal_quantile(level) as f32).collect();
+        }
+        let plain = levels.iter().map(|&level| sample_quantile(&self.sorted, level));
+        if self.days >= DAYS_ENOUGH {
+            return plain.collect();
+        }
+        let (days, enough) = (self.days.max(1) as f32, DAYS_ENOUGH as f32);
+        let middle = sample_quantile(&self.sorted, 0.5);
+        let wider = 1.0 + WIDENING * (days.sqrt().recip() - enough.sqrt().recip());
+        plain.map(|q| middle * days / enough + wider * (q - middle)).collect()
+    }
+
+    /// At which share of the errors another one lies, in (0, 1); `None` while there are too few to tell.
+    #[must_use]
+    pub fn share(&self, error: f32) -> Option<f64> {
+        let below = self.sorted.partition_point(|e| *e < error);
+        let same = self.sorted.partition_point(|e| *e <= error) - below;
+        let rank = below as f64 + 0.5 * (same as f64 + 1.0);
+        (self.days >= DAYS_ENOUGH && error.is_finite()).then(|| rank / (self.sorted.len() as f64 + 1.0))
+    }
+}
+
 /// Outputs up to `reach` steps from one, itself included.
 fn neighbours(output: usize, reach: usize, outputs: usize) -> std::ops::RangeInclusive<usize> {
     output.saturating_sub(reach)..=(output + reach).min(outputs - 1)
@@ -193,7 +225,7 @@ fn smoothed(values: &[f32]) -> Vec<f32> {
 
 /// The quantile of the standard normal distribution, by Tukey's lambda distribution with 0.14: error below 0.01
 /// from 0.005 to 0.995.
-fn normal_quantile(level: f64) -> f64 {
+pub fn normal_quantile(level: f64) -> f64 {
     4.91 * (level.powf(0.14) - (1.0 - level).powf(0.14))
 }
 
@@ -217,7 +249,7 @@ mod tests {
             let actual: Vec<f32> = (0..24).map(|_| 42.0 + size * random.normal() as f32).collect();
             if day >= 200 {
                 for (h, &actual) in actual.iter().enumerate() {
-                    let q = errors.quantiles(h, &levels);
+                    let q = errors.fan(h).quantiles(&levels);
                     let at = |i: usize| outlook.level[h] + outlook.unit[h] * q[i];
                     held[usize::from(wild)][0] += u32::from(at(0) <= actual && actual <= at(1));
                     held[usize::from(wild)][1] += 1;
@@ -246,7 +278,7 @@ mod tests {
             errors.learn(&[5.0; 6], &spread, &outlook, &[if exact { 5.0 } else { 5.0 + off }; 6]);
         }
         let outlook = errors.outlook(&[5.0; 6], &[1.0; 6]);
-        let q = errors.quantiles(2, &[0.025, 0.975]);
+        let q = errors.fan(2).quantiles(&[0.025, 0.975]);
         assert!(outlook.unit[2] * q[1] < 40.0 && outlook.unit[2] * q[0] > -40.0, "{q:?} {outlook:?}");
     }
 
@@ -271,7 +303,7 @@ mod tests {
                 let actual: Vec<f32> = (0..24).map(|_| 2.0 + random.normal() as f32).collect();
                 errors.learn(&[0.0; 24], &[1.0; 24], &outlook, &actual);
             }
-            errors.quantiles(12, &[0.1, 0.5, 0.9])
+            errors.fan(12).quantiles(&[0.1, 0.5, 0.9])
         };
         let (few, many) = (fan(9), fan(DAYS_ENOUGH));
         assert!(few.is_sorted() && few[2] - few[0] > 1.2 * (many[2] - many[0]), "{few:?} {many:?}");
@@ -283,7 +315,7 @@ mod tests {
         let errors = Errors::new(3);
         let outlook = errors.outlook(&[1.0, 2.0, 3.0], &[0.0; 3]);
         assert!(outlook.unit.iter().all(|unit| *unit > 0.0));
-        let q = errors.quantiles(1, &[0.1, 0.5, 0.9]);
+        let q = errors.fan(1).quantiles(&[0.1, 0.5, 0.9]);
         assert!(q.is_sorted() && q[1].abs() < 1e-6 && (q[2] - 1.28).abs() < 0.02, "{q:?}");
     }
 }

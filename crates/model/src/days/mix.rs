@@ -49,12 +49,27 @@ impl Mix {
         self.prior.len()
     }
 
-    fn block(&self, output: usize) -> usize {
+    /// What every expert was trusted with at first.
+    #[must_use]
+    pub fn prior(&self) -> &[f64] {
+        &self.prior
+    }
+
+    /// How many stretches of the day have weights of their own.
+    #[must_use]
+    pub fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    /// The stretch of an output.
+    #[must_use]
+    pub fn block(&self, output: usize) -> usize {
         output * self.blocks / self.outputs
     }
 
     /// The weights of a stretch of the outputs; they sum to one.
-    fn block_weights(&self, block: usize) -> Vec<f64> {
+    #[must_use]
+    pub fn block_weights(&self, block: usize) -> Vec<f64> {
         let k = self.experts();
         let (regret, square) =
             (&self.regret[block * k..(block + 1) * k], &self.square[block * k..(block + 1) * k]);
@@ -65,29 +80,6 @@ impl Mix {
         let weights: Vec<f64> = scores.iter().map(|s| (s - greatest).exp()).collect();
         let total: f64 = weights.iter().sum();
         weights.into_iter().map(|w| w / total).collect()
-    }
-
-    /// The weights of every expert, averaged over the outputs.
-    #[must_use]
-    pub fn weights(&self) -> Vec<f64> {
-        let blocks: Vec<Vec<f64>> = (0..self.blocks).map(|b| self.block_weights(b)).collect();
-        (0..self.experts()).map(|k| blocks.iter().map(|w| w[k]).sum::<f64>() / self.blocks as f64).collect()
-    }
-
-    /// The weighted mean of `experts x outputs` forecasts; an expert that has no number at an output is passed over
-    /// there. NaN where none has.
-    #[must_use]
-    pub fn combine(&self, forecasts: &Array2<f32>) -> Vec<f32> {
-        let weights: Vec<Vec<f64>> = (0..self.blocks).map(|b| self.block_weights(b)).collect();
-        (0..self.outputs)
-            .map(|output| {
-                let column = forecasts.column(output);
-                let known = column.iter().zip(&weights[self.block(output)]).filter(|(f, _)| f.is_finite());
-                let (sum, total) =
-                    known.fold((0.0, 0.0), |(sum, total), (f, w)| (sum + w * f64::from(*f), total + w));
-                (sum / total) as f32
-            })
-            .collect()
     }
 
     /// Learns from a day: what the experts and the mixture said, and what happened (NaN where unknown).
@@ -134,7 +126,13 @@ impl Mix {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::days::blend::mixed;
     use crate::random::Random;
+
+    fn combine(mix: &Mix, forecasts: &Array2<f32>) -> Vec<f32> {
+        let at = |h: usize| mixed(forecasts.column(h), &mix.block_weights(mix.block(h)));
+        (0..forecasts.ncols()).map(at).collect()
+    }
 
     #[test]
     fn it_comes_close_to_the_best_combination() {
@@ -149,7 +147,7 @@ mod tests {
                 1 => 50.0 + h as f32 - 3.0,
                 _ => 90.0,
             });
-            let mixture = mix.combine(&forecasts);
+            let mixture = combine(&mix, &forecasts);
             if day >= 200 {
                 late += mixture.iter().zip(&actual).map(|(m, a)| f64::from((m - a).abs())).sum::<f64>();
                 count += 24;
@@ -158,16 +156,16 @@ mod tests {
         }
         let error = late / f64::from(count);
         assert!(error < 1.1, "{error}, where the noise alone makes 0.8 and the better experts 3");
-        assert!(mix.weights()[2] < 0.05, "{:?}", mix.weights());
+        assert!(mix.block_weights(3)[2] < 0.05, "{:?}", mix.block_weights(3));
     }
 
     #[test]
     fn an_expert_without_a_number_is_passed_over() {
         let mut mix = Mix::new(&[1.0, 1.0], 2);
         let forecasts = ndarray::array![[1.0_f32, f32::NAN], [3.0, 5.0]];
-        assert_eq!(mix.combine(&forecasts), [2.0, 5.0]);
+        assert_eq!(combine(&mix, &forecasts), [2.0, 5.0]);
         mix.learn(&forecasts, &[2.0, 5.0], &[f32::NAN, 4.0]);
-        assert!(mix.weights().iter().all(|w| w.is_finite()));
+        assert!(mix.block_weights(0).iter().all(|w| w.is_finite()));
         assert!(mix.is_sound(2, 2) && !mix.is_sound(3, 2));
     }
 }

@@ -10,7 +10,9 @@
 //! | `learner` | one type for all of them, and who takes part |
 //! | `roll` | what every learner would have said of each past day |
 //! | `race` | which learners are worth their time |
-//! | `mix`, `errors`, `state` | weights by exponentiated gradient, quantiles from past errors |
+//! | `mix`, `boa`, `simplex`, `blend` | weights: exponentiated gradient, Bernstein aggregation, least squares, and all of them |
+//! | `errors`, `adaptive`, `quantreg`, `averaging`, `crps`, `fans` | quantiles: from past errors, adapted, regressed, learned by level, and all of them |
+//! | `state` | weights and quantiles together |
 //! | `model` | all of it fitted, as a model |
 
 #![allow(
@@ -18,7 +20,13 @@
     reason = "views of arrays and iterators over them are passed by value, as ndarray itself does"
 )]
 
+mod adaptive;
+mod averaging;
+mod blend;
+mod boa;
+mod crps;
 mod errors;
+mod fans;
 pub mod frame;
 pub mod gp;
 mod lasso;
@@ -28,10 +36,12 @@ mod mix;
 pub mod mlp;
 pub(crate) mod model;
 pub(crate) mod moments;
+mod quantreg;
 pub(crate) mod race;
 pub(crate) mod roll;
 pub mod rows;
 mod scale;
+mod simplex;
 pub(crate) mod state;
 
 pub use frame::OUTPUTS_MAX;

@@ -107,9 +107,9 @@ impl DayModel {
         let weighing = Course { learns: &every_day, ..course };
         let levels = recipe.levels.as_slice();
         let mut below = Below::new(levels.len());
-        let state = mix(&team, &frame, &weighing, &forecasts, |day, state, said| {
+        let state = mix(&team, &frame, &weighing, &forecasts, |day, said| {
             if 2 * day >= begin + days {
-                below.count(&state.quantiles(said, levels), frame.targets.row(day).iter());
+                below.count(&said.quantiles(levels), frame.targets.row(day).iter());
             }
         });
         for learner in &mut team {
@@ -161,7 +161,7 @@ impl Predict for DayModel {
             };
             let parts: Vec<_> = self.team.iter().map(|learner| learner.predict(&question)).collect();
             let said = self.state.answer(&parts);
-            let quantiles = self.state.quantiles(&said, &self.levels);
+            let quantiles = said.quantiles(&self.levels);
             for (i, output) in day.rows.zip(outputs) {
                 place(&mut answer, i, output, said.level(), &quantiles);
             }

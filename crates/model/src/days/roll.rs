@@ -1,5 +1,6 @@
 //! Learning day after day: what every learner would have said of each day, had it known the days before.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -53,42 +54,38 @@ pub fn roll(team: &mut [Learner], frame: &DayFrame, course: &Course<'_>) -> Opti
 /// Mixes what the learners said, the weights and errors learning as the values become known: one answer per day of
 /// the course, and the state after all days known at the end of the frame.
 ///
-/// `answer` is given every day with the state that answered it.
+/// `answer` is given every day with what was said of it.
 #[must_use]
 pub fn mix(
     team: &[Learner],
     frame: &DayFrame,
     course: &Course<'_>,
     forecasts: &Forecasts,
-    mut answer: impl FnMut(usize, &State, &Said),
+    mut answer: impl FnMut(usize, &Said),
 ) -> State {
     let mut state = State::new(team, frame.targets.ncols());
-    let mut said: Vec<Said> = Vec::with_capacity(course.days.len());
+    // What days said whose values are not known yet.
+    let mut said = VecDeque::new();
     let mut learned = course.days.start;
     for (i, day) in course.days.clone().enumerate() {
         if (course.learns)(day) {
-            learn(&mut state, frame, course, &said, &mut learned, (course.known)(day));
+            learn(&mut state, frame, &mut said, &mut learned, (course.known)(day));
         }
         let parts: Vec<Array2<f32>> = forecasts.iter().map(|learner| learner[i].clone()).collect();
         let now = state.answer(&parts);
-        answer(day, &state, &now);
-        said.push(now);
+        answer(day, &now);
+        said.push_back(now);
     }
-    learn(&mut state, frame, course, &said, &mut learned, course.days.end);
+    learn(&mut state, frame, &mut said, &mut learned, course.days.end);
     state
 }
 
 /// Teaches the state the days before `known` that it has not learned from.
-fn learn(
-    state: &mut State,
-    frame: &DayFrame,
-    course: &Course<'_>,
-    said: &[Said],
-    learned: &mut usize,
-    known: usize,
-) {
-    while *learned < known && *learned - course.days.start < said.len() {
-        state.learn(&said[*learned - course.days.start], &frame.targets.row(*learned).to_vec());
+fn learn(state: &mut State, frame: &DayFrame, said: &mut VecDeque<Said>, learned: &mut usize, known: usize) {
+    while *learned < known
+        && let Some(said) = said.pop_front()
+    {
+        state.learn(&said, &frame.targets.row(*learned).to_vec());
         *learned += 1;
     }
 }
@@ -116,8 +113,8 @@ mod tests {
         let mut team = team(frame);
         let forecasts = roll(&mut team, frame, &course).unwrap();
         let mut mixed = Vec::new();
-        let _state = mix(&team, frame, &course, &forecasts, |_, state, said| {
-            mixed.push([said.level(), &state.quantiles(said, &[0.1, 0.9])[..]].concat());
+        let _state = mix(&team, frame, &course, &forecasts, |_, said| {
+            mixed.push([said.level(), &said.quantiles(&[0.1, 0.9])[..]].concat());
         });
         (forecasts, mixed)
     }
