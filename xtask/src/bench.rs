@@ -122,7 +122,7 @@ pub fn page(name: &str, about: &str, machine: &str, rows: &[Row]) -> String {
 }
 
 /// Three significant digits: a benchmark's further digits are noise.
-fn figure(value: f64) -> String {
+pub(crate) fn figure(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return value.to_string();
     }

@@ -1,18 +1,20 @@
 //! Columns with their revisions, and the as-of view that training, backtest and serving share.
 
+use std::sync::Arc;
+
 use forewatt_domain::{Observation, Resolution, Series, Time, TimeGrid};
 
 /// All revisions of one series on a regular grid.
 ///
 /// The revisions of a slot lie side by side in rising `available_at`, so "the value known at an instant" is a
-/// short backward scan: see [`Column::as_of`].
+/// short backward scan: see [`Column::as_of`]. Cheap to clone: clones share the values.
 #[derive(Debug, Clone)]
 pub struct Column {
     grid: TimeGrid,
-    /// `grid.len + 1` offsets into the two vectors below.
-    offsets: Vec<u32>,
-    available: Vec<Time>,
-    values: Vec<f32>,
+    /// `grid.len + 1` offsets into the two slices below.
+    offsets: Arc<[u32]>,
+    available: Arc<[Time]>,
+    values: Arc<[f32]>,
 }
 
 impl Column {
@@ -35,7 +37,7 @@ impl Column {
         let off_grid = observations.len() - on_grid.len();
         let available = on_grid.iter().map(|&(_, available, _)| available).collect();
         let values = on_grid.iter().map(|&(_, _, value)| value).collect();
-        (Self { grid, offsets, available, values }, off_grid)
+        (Self { grid, offsets: offsets.into(), available, values }, off_grid)
     }
 
     /// The grid.

@@ -8,6 +8,7 @@ pub mod shrink;
 use forewatt_domain::{Family, QuantileLevels, Recipe};
 use serde::{Deserialize, Serialize};
 
+use crate::baseline::LADDER;
 use crate::calibration::{Calibration, Coverage, Held};
 use crate::days::{self, DayModel, TimeLeft};
 use crate::ensemble::{self, Ensemble, EnsembleModel, Weights};
@@ -125,6 +126,16 @@ pub fn learn_within(
         bounds,
         notes,
     })
+}
+
+/// The only columns that learning and asking a family reads, where they are few; `None` where it may read any.
+pub(crate) fn columns_read(family: Family) -> Option<Vec<&'static str>> {
+    let of_family: &[&str] = match family {
+        Family::SeasonalNaive => &LADDER,
+        Family::SeasonalEmpirical => &[], // it reads the keys alone
+        _ => return None,
+    };
+    Some(of_family.iter().copied().chain([night::IRRADIANCE]).collect())
 }
 
 /// A mixture of whole days: it learns its quantiles from its own past errors and needs no further calibration.

@@ -133,6 +133,29 @@ fn from_a_file_to_a_forecast() {
 }
 
 #[test]
+fn all_series_are_forecast_in_one_call() {
+    let house = House::new();
+    house.import();
+    let (code, text) = house.bad(&["forecast", "--all"]);
+    assert!(code == 3 && text.contains("no series has a champion"), "{code} {text}");
+    house.train();
+    let document = house.json(&["forecast", "--all", "--horizon", "24h", "--json"]);
+    let results = document["results"].as_array().unwrap();
+    assert_eq!(results.len(), 1, "the temperature has no champion: {document}");
+    let alone = house.json(&["forecast", "city.load", "--horizon", "24h", "--json"]);
+    assert_eq!(results[0]["forecast"], alone);
+    let shown =
+        house.good(&["forecast", "--all", "--horizon", "24h", "--quantiles", "0.5", "--output", "all.csv"]);
+    assert!(shown.contains("city.load") && shown.contains("24"), "{shown}");
+    let csv = std::fs::read_to_string(house.path().join("all.csv")).unwrap();
+    assert!(csv.starts_with("series,valid_time,mean,q0.5\ncity.load,2024-03-11T00:00:00Z,"), "{csv}");
+    assert_eq!(csv.lines().count(), 25);
+    assert_eq!(house.bad(&["forecast", "--all", "--horizon", "900d"]).0, 4, "all of them are refused");
+    assert_eq!(house.bad(&["forecast", "--all", "city.load"]).0, 2);
+    assert_eq!(house.bad(&["forecast"]).0, 2);
+}
+
+#[test]
 fn importing_twice_changes_nothing() {
     let house = House::new();
     house.import();

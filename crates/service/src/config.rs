@@ -35,6 +35,8 @@ pub struct ForecastConfig {
     pub fixed_now: String,
     /// Most forecasts in one batch request.
     pub batch_max: usize,
+    /// Most values in one batch's answer: forecasts times steps times levels.
+    pub batch_values_max: usize,
     /// Issued forecasts waiting to be written; beyond it answers wait.
     pub issued_queue_max: usize,
 }
@@ -52,8 +54,8 @@ pub struct CacheConfig {
     pub series_ttl_ms: u64,
     /// Series whose description is kept in memory.
     pub series_max: u64,
-    /// Loaded models kept in memory.
-    pub models_max: u64,
+    /// Loaded models kept in memory, in bytes: those not asked for the longest make room.
+    pub models_max_bytes: u64,
 }
 
 /// `[train]`

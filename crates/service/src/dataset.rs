@@ -1,18 +1,21 @@
 //! From stored observations to the aligned columns that models read.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use forewatt_domain::time::MICROS_PER_DAY;
 use forewatt_domain::{Covariate, Observation, Resolution, Series, SeriesKind, SeriesName, Time, TimeGrid};
 use forewatt_model::dataset::{Column, CovariateColumn, Dataset};
 use forewatt_model::features;
 use forewatt_store::{ObservationRange, ObservationStore};
+use tokio::sync::OnceCell;
 
 use crate::Service;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Valid times to load and what may be known of them.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum View {
     /// Every revision known at `as_of`, for training and backtests: each row takes what was known at its own origin.
     Revisions {
@@ -29,14 +32,49 @@ pub(crate) enum View {
     },
 }
 
+/// A column of a covariate: whose, from where, on which grid and as known when.
+type ReadKey = (SeriesName, Time, (Time, u32, usize), View);
+
+/// Covariates that the series of one batch have in common, read once for all of them.
+#[derive(Debug, Default)]
+pub(crate) struct SharedReads(Mutex<HashMap<ReadKey, Arc<OnceCell<Column>>>>);
+
+/// Columns that one batch keeps to share; further ones are read by whoever needs them.
+const SHARED_MAX: usize = 1_024;
+
+impl SharedReads {
+    /// Where a column is kept, or will be once it is read; `None` when there is no room for more.
+    fn place(&self, key: ReadKey) -> Option<Arc<OnceCell<Column>>> {
+        // A poisoned lock only means that another thread panicked while adding: the map is whole.
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = kept.len() < SHARED_MAX;
+        match kept.entry(key) {
+            Entry::Occupied(place) => Some(Arc::clone(place.get())),
+            Entry::Vacant(place) => room.then(|| Arc::clone(place.insert(Arc::default()))),
+        }
+    }
+}
+
 impl Service {
     /// Loads a target and its covariates over the valid times `from..to`; `from` is an instant of the target's grid.
     pub(crate) async fn load_dataset(
         &self,
         target: &Series,
         covariates: &[Covariate],
+        range: (Time, Time),
+        view: View,
+    ) -> Result<Dataset> {
+        self.load_shared(target, covariates, range, view, None).await
+    }
+
+    /// As [`Service::load_dataset`]; covariates that were read for another series of the batch are not read again.
+    pub(crate) async fn load_shared(
+        &self,
+        target: &Series,
+        covariates: &[Covariate],
         (from, to): (Time, Time),
         view: View,
+        shared: Option<&SharedReads>,
     ) -> Result<Dataset> {
         let grid = TimeGrid::covering(from, to, target.resolution);
         let target_column = self.load_column(target, grid, from, view).await?;
@@ -57,7 +95,12 @@ impl Service {
                 }
                 _ => (grid, covariates_from),
             };
-            let column = self.load_column(&series, grid, from, view).await?;
+            let key = || (series.name.clone(), from, (grid.start, grid.step.seconds(), grid.len), view);
+            let read = || self.load_column(&series, grid, from, view);
+            let column = match shared.and_then(|shared| shared.place(key())) {
+                Some(place) => place.get_or_try_init(read).await?.clone(),
+                None => read().await?,
+            };
             columns.push(CovariateColumn { series, known_ahead: covariate.known_ahead, column });
         }
         Ok(Dataset { series: target.clone(), target: target_column, covariates: columns })

@@ -1,6 +1,6 @@
 //! The request path: from a question to an encoded answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use forewatt_domain::time::{MICROS_PER_DAY, MICROS_PER_HOUR, duration_micros};
@@ -11,7 +11,7 @@ use forewatt_model::predict::{Predict, Predictions};
 use jiff::SignedDuration;
 
 use crate::cache::{Answer, AnswerKey, BaseKey};
-use crate::dataset::View;
+use crate::dataset::{SharedReads, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::models::LoadedModel;
 use crate::series::SeriesInfo;
@@ -55,7 +55,9 @@ impl ForecastRequest {
 /// A series, the model that answers for it, and the revisions of all data that the answer depends on.
 pub(crate) struct Answering {
     info: Arc<SeriesInfo>,
-    model: Arc<LoadedModel>,
+    version: VersionId,
+    /// Kept in memory by [`Service::load_model`] alone, so that its limit holds.
+    model: Weak<LoadedModel>,
     /// Of the target and of every covariate, in the recipe's order.
     revisions: Vec<u64>,
 }
@@ -135,6 +137,11 @@ impl Service {
     /// `NotFound`, `NoModel`, `InvalidInput` (horizon, start, levels, threshold), `InsufficientData`, store failures.
     pub async fn forecast(&self, request: &ForecastRequest) -> Result<Arc<Answer>> {
         let plan = self.plan(request).await?;
+        self.answer(&plan, None).await
+    }
+
+    /// Answers a planned question; within a batch, what others of it have read is not read again.
+    pub(crate) async fn answer(&self, plan: &Plan, shared: Option<&SharedReads>) -> Result<Arc<Answer>> {
         if let Some(answer) = self.answers.answers.get(&plan.key).await {
             self.answers.hits.increment(1);
             return Ok(answer);
@@ -142,7 +149,7 @@ impl Service {
         self.answers.misses.increment(1);
         // On the heap: a hit should not carry the room that a computation needs.
         let compute = Box::pin(async {
-            let base = self.base_forecast(&plan).await?;
+            let base = self.base_forecast(plan, shared).await?;
             let floor = plan.model.artifact.model.floor().map(f64::from);
             Ok(Arc::new(answer::cut(&base, floor, &plan.levels, plan.key.steps, plan.threshold)?))
         });
@@ -151,12 +158,12 @@ impl Service {
     }
 
     /// The whole horizon from the start at the trained levels, computed once per key and kept as issued.
-    async fn base_forecast(&self, plan: &Plan) -> Result<Arc<Forecast>> {
+    async fn base_forecast(&self, plan: &Plan, shared: Option<&SharedReads>) -> Result<Arc<Forecast>> {
         let compute = async {
             let started = Instant::now();
-            let dataset = self.load_inputs(plan).await?;
+            let dataset = self.load_inputs(plan, shared).await?;
             let (model, origin) = (Arc::clone(&plan.model), plan.origin());
-            let predicted = crate::blocking(move || predict(&dataset, &model, origin)).await??;
+            let predicted = self.compute.run(move || predict(&dataset, &model, origin)).await??;
             let forecast = Arc::new(self.issue(plan, predicted)?);
             if plan.key.base.as_of.is_none() {
                 self.issued.keep(Arc::clone(&forecast)).await;
@@ -169,8 +176,13 @@ impl Service {
     }
 
     pub(crate) async fn plan(&self, request: &ForecastRequest) -> Result<Plan> {
-        let answering = self.answering(&request.series, request.version.as_ref()).await?;
-        let (info, model) = (&answering.info, &answering.model);
+        self.plan_at(request, self.now()).await
+    }
+
+    /// Makes every choice of a question asked at `now`.
+    pub(crate) async fn plan_at(&self, request: &ForecastRequest, now: Time) -> Result<Plan> {
+        let (answering, model) = &self.answering(&request.series, request.version.as_ref()).await?;
+        let info = &answering.info;
         if request.threshold.is_some_and(|t| !t.is_finite()) {
             return Err(Error::invalid("the threshold must be a finite number"));
         }
@@ -179,7 +191,7 @@ impl Service {
             Some(levels) => levels.clone(),
             None => QuantileLevels::new(self.config.forecast.levels.clone())?,
         };
-        let (as_of, forecast_start, moved) = self.choose_start(request, info)?;
+        let (as_of, forecast_start, moved) = self.choose_start(request, info, now)?;
         let base = BaseKey {
             series: request.series.clone(),
             version: model.version.id.clone(),
@@ -210,11 +222,20 @@ impl Service {
     }
 
     /// Who answers for a series. The champion's is remembered, so that a cached answer costs two look-ups.
-    async fn answering(&self, name: &SeriesName, version: Option<&VersionId>) -> Result<Arc<Answering>> {
+    async fn answering(
+        &self,
+        name: &SeriesName,
+        version: Option<&VersionId>,
+    ) -> Result<(Arc<Answering>, Arc<LoadedModel>)> {
+        let before = self.forgotten();
         if version.is_none()
             && let Some(known) = self.answering.get(name).await
         {
-            return Ok(known);
+            let model = match known.model.upgrade() {
+                Some(model) => model,
+                None => self.load_model(&known.version).await?, // others needed its room
+            };
+            return Ok((known, model));
         }
         let info = self.series(name).await?;
         let id = version.or_else(|| info.champion()).ok_or_else(|| no_model(&info))?;
@@ -229,11 +250,16 @@ impl Service {
         for covariate in &model.version.recipe.covariates {
             revisions.push(self.series(&covariate.series).await?.state.revision);
         }
-        let answering = Arc::new(Answering { info, model, revisions });
+        let (version_id, weak) = (id.clone(), Arc::downgrade(&model));
+        let answering = Arc::new(Answering { info, version: version_id, model: weak, revisions });
         if version.is_none() {
             self.answering.insert(name.clone(), Arc::clone(&answering)).await;
+            if self.forgotten() != before {
+                // A write or a promotion came between: what was read may be from before it.
+                self.answering.invalidate(name).await;
+            }
         }
-        Ok(answering)
+        Ok((answering, model))
     }
 
     fn choose_horizon(&self, request: &ForecastRequest, model: &LoadedModel) -> Result<Horizon> {
@@ -262,9 +288,9 @@ impl Service {
         &self,
         request: &ForecastRequest,
         info: &SeriesInfo,
+        now: Time,
     ) -> Result<(Time, Time, Option<String>)> {
         let step = info.series.resolution;
-        let now = self.now();
         let as_of = match (request.as_of, request.forecast_start) {
             (Some(as_of), _) => as_of,
             (None, Some(start)) => start.min(now),
@@ -299,11 +325,12 @@ impl Service {
         Ok((as_of, data_end, Some(moved)))
     }
 
-    pub(crate) async fn load_inputs(&self, plan: &Plan) -> Result<Dataset> {
+    pub(crate) async fn load_inputs(&self, plan: &Plan, shared: Option<&SharedReads>) -> Result<Dataset> {
         let origin = plan.origin();
         let range = (origin.plus_micros(-plan.inputs_micros()), plan.inputs_end());
         let view = View::Known { as_of: plan.known_at(), forecast_start: origin };
-        self.load_dataset(&plan.info.series, &plan.model.version.recipe.covariates, range, view).await
+        let covariates = &plan.model.version.recipe.covariates;
+        self.load_shared(&plan.info.series, covariates, range, view, shared).await
     }
 
     /// Dresses predictions as a forecast and holds them to invariants 2 and 3.

@@ -6,6 +6,7 @@ pub mod batch;
 mod budget;
 pub mod cache;
 pub mod compare;
+mod compute;
 pub mod config;
 pub mod dataset;
 pub mod error;
@@ -35,8 +36,9 @@ pub mod whatif;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use forewatt_domain::{SeriesName, Time, VersionId};
+use forewatt_domain::{SeriesName, Time};
 use forewatt_store::Backend;
 use moka::future::Cache;
 
@@ -68,8 +70,12 @@ pub struct Inner {
     pub(crate) known_series: Cache<SeriesName, Arc<SeriesInfo>>,
     /// Who answers for a series.
     pub(crate) answering: Cache<SeriesName, Arc<forecast::Answering>>,
-    /// Models by version.
-    pub(crate) loaded_models: Cache<VersionId, Arc<models::LoadedModel>>,
+    /// Models in memory.
+    pub(crate) loaded_models: models::LoadedModels,
+    /// How often something that is remembered of a series was forgotten.
+    pub(crate) forgotten: AtomicU64,
+    /// The threads that compute forecasts.
+    pub(crate) compute: compute::Threads,
     /// Forecasts and encoded answers.
     pub(crate) answers: cache::Answers,
     /// Where issued forecasts go to be kept.
@@ -115,12 +121,23 @@ impl Service {
         let known_series =
             Cache::builder().max_capacity(config.cache.series_max).time_to_live(half_ttl).build();
         let answering = Cache::builder().max_capacity(config.cache.series_max).time_to_live(half_ttl).build();
-        let loaded_models = Cache::builder().max_capacity(config.cache.models_max).build();
+        let loaded_models = models::LoadedModels::new(config.cache.models_max_bytes);
         let answers = cache::Answers::new(&config.cache);
         let issued = issued::Writer::start(store.clone(), config.forecast.issued_queue_max);
         let (jobs, jobs_inbox) = jobs::Queue::new(config.train.jobs_queue_max);
-        let inner =
-            Inner { store, config, clock, known_series, answering, loaded_models, answers, issued, jobs };
+        let inner = Inner {
+            store,
+            config,
+            clock,
+            known_series,
+            answering,
+            loaded_models,
+            forgotten: AtomicU64::new(0),
+            compute: compute::Threads::start(),
+            answers,
+            issued,
+            jobs,
+        };
         let service = Self(Arc::new(inner));
         jobs::start_workers(&service, &jobs_inbox);
         service

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use forewatt_domain::{ModelVersion, SeriesName, VersionId};
 use forewatt_model::artifact::{self, Artifact};
 use forewatt_store::VersionStore;
+use moka::future::Cache;
+use moka::policy::EvictionPolicy;
 use serde::Serialize;
 
 use crate::Service;
@@ -18,6 +21,70 @@ pub struct LoadedModel {
     pub version: ModelVersion,
     /// What it learned.
     pub artifact: Artifact,
+}
+
+impl LoadedModel {
+    /// About how many bytes it takes in memory. Decoded, an artifact's short integers take their whole width, names
+    /// and vectors have books of their own: measured, one and a quarter times its bytes and some twenty KiB.
+    fn memory_bytes(&self) -> u64 {
+        self.version.artifact_bytes.saturating_mul(3) / 2 + MODEL_OVERHEAD_BYTES
+    }
+}
+
+/// Names, recipe and scores of a version in memory.
+const MODEL_OVERHEAD_BYTES: u64 = 24 << 10;
+
+/// Models in memory, loaded when first asked; the longest unasked make room. Whoever holds one may go on using it.
+pub(crate) struct LoadedModels {
+    models: Cache<VersionId, Arc<LoadedModel>>,
+    meters: Meters,
+}
+
+/// What `/metrics` tells of the models in memory.
+#[derive(Clone)]
+struct Meters {
+    resident: metrics::Gauge,
+    resident_bytes: metrics::Gauge,
+    hits: metrics::Counter,
+    misses: metrics::Counter,
+    evictions: metrics::Counter,
+    load_seconds: metrics::Histogram,
+}
+
+impl LoadedModels {
+    /// None yet; at most so many bytes, by [`LoadedModel::memory_bytes`].
+    pub(crate) fn new(max_bytes: u64) -> Self {
+        let requests = |result| metrics::counter!("forewatt_model_requests_total", "result" => result);
+        let meters = Meters {
+            resident: metrics::gauge!("forewatt_models_resident"),
+            resident_bytes: metrics::gauge!("forewatt_models_resident_bytes"),
+            hits: requests("hit"),
+            misses: requests("miss"),
+            evictions: metrics::counter!("forewatt_model_evictions_total"),
+            load_seconds: metrics::histogram!("forewatt_model_load_seconds"),
+        };
+        let evicted = meters.clone();
+        let models = Cache::builder()
+            .max_capacity(max_bytes)
+            .weigher(|_, model: &Arc<LoadedModel>| u32::try_from(model.memory_bytes()).unwrap_or(u32::MAX))
+            .eviction_policy(EvictionPolicy::lru())
+            .eviction_listener(move |_, model: Arc<LoadedModel>, _| {
+                evicted.resident.decrement(1.0);
+                evicted.resident_bytes.decrement(model.memory_bytes() as f64);
+                evicted.evictions.increment(1);
+            })
+            .build();
+        Self { models, meters }
+    }
+}
+
+/// How many models are in memory and about how much they take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Residents {
+    /// Models.
+    pub models: u64,
+    /// Bytes, as estimated for the limit `cache.models_max_bytes`.
+    pub bytes: u64,
 }
 
 /// The scores of one model in a version's backtest.
@@ -86,20 +153,43 @@ impl Service {
         Ok(self.store.list_versions(series, limit).await?)
     }
 
-    /// A version's model, decoded once and then shared.
+    /// A version's model, decoded once and then shared as long as there is room for it.
     pub(crate) async fn load_model(&self, id: &VersionId) -> Result<Arc<LoadedModel>> {
+        let LoadedModels { models, meters } = &self.loaded_models;
+        if let Some(model) = models.get(id).await {
+            meters.hits.increment(1);
+            return Ok(model);
+        }
+        meters.misses.increment(1);
         let load = async {
-            let version = self.version(id).await?;
-            let bytes = self.store.get_artifact(&version.artifact_sha256).await;
-            let bytes = bytes.map_err(|error| match error {
-                forewatt_store::Error::NotFound { .. } | forewatt_store::Error::Corrupt { .. } => {
-                    damaged(id, &error)
-                }
-                other => other.into(),
-            })?;
-            let artifact = artifact::decode(&bytes).map_err(|error| damaged(id, &error))?;
-            Ok(Arc::new(LoadedModel { version, artifact }))
+            let started = Instant::now();
+            let model = self.read_model(id).await?;
+            meters.load_seconds.record(started.elapsed().as_secs_f64());
+            meters.resident.increment(1.0);
+            meters.resident_bytes.increment(model.memory_bytes() as f64);
+            Ok(Arc::new(model))
         };
-        self.loaded_models.try_get_with(id.clone(), load).await.map_err(|error: Arc<Error>| (*error).clone())
+        models.try_get_with(id.clone(), load).await.map_err(|error: Arc<Error>| (*error).clone())
+    }
+
+    async fn read_model(&self, id: &VersionId) -> Result<LoadedModel> {
+        let version = self.version(id).await?;
+        let bytes = self.store.get_artifact(&version.artifact_sha256).await;
+        let bytes = bytes.map_err(|error| match error {
+            forewatt_store::Error::NotFound { .. } | forewatt_store::Error::Corrupt { .. } => {
+                damaged(id, &error)
+            }
+            other => other.into(),
+        })?;
+        let decode = move || artifact::decode(&bytes);
+        let artifact = self.compute.run(decode).await?.map_err(|error| damaged(id, &error))?;
+        Ok(LoadedModel { version, artifact })
+    }
+
+    /// The models in memory now.
+    pub async fn resident_models(&self) -> Residents {
+        let models = &self.loaded_models.models;
+        models.run_pending_tasks().await; // evictions that wait for a quiet moment
+        Residents { models: models.entry_count(), bytes: models.weighted_size() }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use forewatt_domain::calendar::{Region, UnknownRegion};
 use forewatt_domain::{Alias, Series, SeriesName, Time, VersionId};
@@ -69,9 +70,19 @@ impl Service {
         if let Some(known) = self.known_series.get(name).await {
             return Ok(known);
         }
+        let before = self.forgotten();
         let info = Arc::new(self.read_series(name).await?);
         self.known_series.insert(name.clone(), Arc::clone(&info)).await;
+        if self.forgotten() != before {
+            // A write came between: what was read may be from before it.
+            self.known_series.invalidate(name).await;
+        }
         Ok(info)
+    }
+
+    /// How often something was forgotten: what was read meanwhile must not be remembered.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.forgotten.load(Ordering::SeqCst)
     }
 
     /// A series as the store has it now.
@@ -127,6 +138,8 @@ impl Service {
 
     /// Forgets what is remembered of a series after a write of this process.
     pub(crate) async fn forget_series(&self, name: &SeriesName) {
+        // Counted first: whoever remembers later what was read before sees the count change.
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
         self.known_series.invalidate(name).await;
         // It may be a covariate of any other.
         self.answering.invalidate_all();

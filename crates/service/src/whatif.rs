@@ -130,7 +130,7 @@ impl Service {
         self.check_size(&request.overrides)?;
         let plan = self.plan(&request.forecast).await?;
         check_names(&plan, &request.overrides)?;
-        let dataset = self.load_inputs(&plan).await?;
+        let dataset = self.load_inputs(&plan, None).await?;
         let mut changed = dataset.clone();
         let mut applied = Vec::with_capacity(request.overrides.len());
         for change in &request.overrides {

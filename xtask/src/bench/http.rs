@@ -1,6 +1,6 @@
 //! Cached and uncached forecasts over HTTP beside a bare axum route that returns the same bytes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -53,10 +53,8 @@ pub fn run(root: &Path) -> anyhow::Result<Vec<Row>> {
     build(root)?;
     let folder = std::env::temp_dir().join(format!("forewatt-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let release = root.join("target/release");
-    let mut demo = Command::new(release.join("forewatt"));
-    demo.args(["demo", "--listen", SERVER, "--data-dir"]).arg(folder.join("demo"));
-    let demo = start(&mut demo, &format!("http://{SERVER}/health/ready"), 180)?;
+    let release = release_folder(root);
+    let demo = start_demo(root, &folder)?;
     let answer = folder.join("answer.json");
     let fetched = Command::new("curl")
         .args(["-sSf", "-o"])
@@ -76,6 +74,40 @@ pub fn run(root: &Path) -> anyhow::Result<Vec<Row>> {
     drop((demo, bare));
     std::fs::remove_dir_all(&folder)?;
     Ok(rows(&ceiling, &cached, &uncached, memory))
+}
+
+/// Where release builds lie.
+pub(super) fn release_folder(root: &Path) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    target.join("release")
+}
+
+/// Resident memory, in MiB, of the demo server that has answered a forecast.
+///
+/// # Errors
+/// When the build fails or the demo does not answer.
+pub(super) fn demo_resident_mib(root: &Path) -> anyhow::Result<f64> {
+    let built =
+        Command::new("cargo").current_dir(root).args(["build", "--release", "-p", "forewatt"]).status()?;
+    anyhow::ensure!(built.success(), "the release build failed");
+    let folder = std::env::temp_dir().join(format!("forewatt-memory-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let demo = start_demo(root, &folder)?;
+    let fetched = Command::new("curl")
+        .args(["-sSf", "-o", "/dev/null"])
+        .arg(format!("http://{SERVER}{FORECAST}"))
+        .status()?;
+    anyhow::ensure!(fetched.success(), "the demo does not answer {FORECAST}");
+    let memory = resident_mib(&demo)?;
+    drop(demo);
+    std::fs::remove_dir_all(&folder)?;
+    Ok(memory)
+}
+
+fn start_demo(root: &Path, folder: &Path) -> anyhow::Result<Server> {
+    let mut demo = Command::new(release_folder(root).join("forewatt"));
+    demo.args(["demo", "--listen", SERVER, "--data-dir"]).arg(folder.join("demo"));
+    start(&mut demo, &format!("http://{SERVER}/health/ready"), 180)
 }
 
 fn rows(ceiling: &Load, cached: &Load, uncached: &Load, memory: f64) -> Vec<Row> {

@@ -11,6 +11,7 @@ mod whole_days;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -20,7 +21,7 @@ use rayon::prelude::*;
 use crate::dataset::Dataset;
 use crate::days::{self, TimeLeft};
 use crate::features::{self, FeatureSpec};
-use crate::learn::learn;
+use crate::learn::{columns_read, learn};
 use crate::matrix::{FeatureMatrix, TrainingSet};
 use crate::predict::{ModelError, Predict, Predictions};
 
@@ -119,7 +120,11 @@ pub fn run_within(
             return assemble::outcome(&run, answered, notes);
         }
     }
-    run_with(dataset, spec, recipe, plan, mask_at, progress, &learner)
+    let recipe = Recipe { horizon: plan.horizon, ..recipe.clone() };
+    let (mut run, blocks, tests) = Run::new(dataset, spec, &recipe, plan, mask_at, &learner)?;
+    run.keep_columns_read();
+    let answered = run.all(&blocks, &tests, progress)?;
+    assemble::outcome(&run, answered, Vec::new())
 }
 
 /// [`run`] with another way to learn, for tests and for models of one's own.
@@ -192,6 +197,19 @@ impl<'a> Run<'a> {
         let matrix = features::build(dataset, spec, &origins, plan.horizon);
         let recipe = recipe.clone();
         Ok((Self { dataset, recipe, plan, mask_at, learner, origins, teaches, matrix }, blocks, tests))
+    }
+
+    /// Drops the columns that neither the family nor the baseline reads: every refit copies the rows it learns from.
+    fn keep_columns_read(&mut self) {
+        let read = [self.recipe.family, self.plan.baseline].map(columns_read);
+        if let [Some(family), Some(baseline)] = read {
+            let keep = |name: &&String| family.contains(&name.as_str()) || baseline.contains(&name.as_str());
+            let names: Vec<String> = self.matrix.names.iter().filter(keep).cloned().collect();
+            // The names are the matrix's own, so they are all there.
+            if let Ok(Cow::Owned(narrow)) = self.matrix.with_columns(&names) {
+                self.matrix = narrow;
+            }
+        }
     }
 
     /// The baseline fitted at a cutoff, asked about rows of later origins.

@@ -177,6 +177,32 @@ fn last_weeks_value_scores_as_computed_by_hand() {
 }
 
 #[test]
+fn a_naive_backtest_with_the_columns_it_reads_is_the_one_with_all() {
+    let lit = |i: usize| ((i as f64 % 24.0 - 12.0) / 24.0 * std::f64::consts::TAU).cos().max(0.0);
+    let solar: Vec<Observation> = observed()
+        .into_iter()
+        .enumerate()
+        .map(|(i, seen)| Observation { value: lit(i) * value(i), ..seen })
+        .collect();
+    let mut data = dataset(&solar, &observed());
+    data.series.kind = SeriesKind::Solar;
+    data.series.location = Some(forewatt_domain::Location::new(0.0, 0.0).unwrap());
+    let plan = plan(Refit::Every(SignedDuration::from_hours(168)));
+    let spec = FeatureSpec::for_dataset(&data, plan.horizon);
+    let full = |recipe: &Recipe, data: &TrainingSet| -> Result<Box<dyn Predict>, ModelError> {
+        assert!(data.features.columns() > 40, "all columns are there");
+        Ok(Box::new(learn(recipe, data)?))
+    };
+    for family in [Family::SeasonalNaive, Family::SeasonalEmpirical] {
+        let recipe = Recipe { non_negative: true, ..recipe(family, 24) };
+        let wide = test(&data, &recipe, &plan, &full).unwrap();
+        let narrow = run(&data, &spec, &recipe, &plan, &|_| Vec::new(), &|_, _| true).unwrap();
+        assert!(narrow.rows.iter().any(|row| row.quantiles.iter().all(|q| *q == 0.0)), "nights are dark");
+        assert_eq!(narrow, wide);
+    }
+}
+
+#[test]
 fn a_refit_learns_what_came_since_and_never_does_not() {
     let data = dataset(&observed(), &[]);
     let recipe = recipe(Family::Linear, 24);

@@ -5,4 +5,5 @@ mod seasonal_empirical;
 mod seasonal_naive;
 
 pub use seasonal_empirical::{SeasonalEmpirical, SeasonalEmpiricalModel};
+pub(crate) use seasonal_naive::LADDER;
 pub use seasonal_naive::{SeasonalNaive, SeasonalNaiveModel};

@@ -8,7 +8,7 @@ use crate::matrix::{FeatureMatrix, RowKey, TrainingSet};
 use crate::predict::{Fit, ModelError, Predict, Predictions};
 
 /// The columns asked in turn until one knows a value.
-const LADDER: [&str; 10] = [
+pub(crate) const LADDER: [&str; 10] = [
     "lag_week_1",
     "lag_week_2",
     "lag_day_1",

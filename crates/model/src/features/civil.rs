@@ -1,5 +1,6 @@
 //! Civil time of many instants at once: offsets as a short table, days as a vector.
 
+use forewatt_domain::time::MICROS_PER_SECOND;
 use forewatt_domain::{Time, Zone};
 
 const DAY: i64 = 86_400;
@@ -26,7 +27,8 @@ impl LocalTime {
     /// Looks once a day and halves its way to the second of a change. No zone has changed its clocks and
     /// changed them back within a day in the era of electricity data.
     pub(super) fn new(zone: &Zone, from: Time, to: Time) -> Self {
-        let offset = |second: i64| zone.civil(Time::from_seconds(second)).offset_seconds;
+        let offset =
+            |second: i64| (zone.offset_micros(Time::from_seconds(second)) / MICROS_PER_SECOND) as i32;
         let (mut at, end) = (from.seconds(), to.seconds());
         let mut current = offset(at);
         let mut changes = vec![(at, current)];

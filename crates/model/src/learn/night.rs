@@ -6,7 +6,7 @@ use crate::matrix::{FeatureMatrix, TrainingSet};
 use crate::predict::Predictions;
 
 /// The feature that tells night from day: clear-sky irradiance in W/m2.
-const IRRADIANCE: &str = "clear_sky_ghi";
+pub(super) const IRRADIANCE: &str = "clear_sky_ghi";
 /// Up to which irradiance the sun may count as down, brightest first: horizons are not flat.
 const CANDIDATES: [f32; 4] = [10.0, 5.0, 1.0, 0.0];
 /// So many of the dark values may be more than [`TRACE`] of the highest value: real meters have faults.

@@ -23,7 +23,9 @@ Examples:
   forewatt forecast city.load --horizon 24h --quantiles 0.05,0.5,0.95
   forewatt forecast city.load --start 2026-01-31 --json   a past day, with its data
   forewatt forecast city.load --threshold 350                with P(value > 350)
-  forewatt forecast city.load --output tomorrow.csv";
+  forewatt forecast city.load --output tomorrow.csv
+  forewatt forecast --all                                    every series that has a champion
+  forewatt forecast --all --quantiles 0.1,0.9 --output all.csv";
 /// Hours of history drawn before the forecast, at most.
 const HISTORY_HOURS: i64 = 96;
 /// Rows of the table; longer forecasts show every n-th step.
@@ -34,28 +36,32 @@ const TABLE_ROWS: usize = 48;
 #[command(after_long_help = EXAMPLES)]
 pub struct Args {
     /// The series
-    series: SeriesName,
+    #[arg(required_unless_present = "all")]
+    series: Option<SeriesName>,
+    /// Every series that has a champion, in one batch; each is answered or refused on its own
+    #[arg(long, conflicts_with_all = ["series", "version_id"])]
+    all: bool,
     /// How far [default: forecast.horizon of the configuration, or the model's if that is shorter]
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
-    horizon: Option<SignedDuration>,
+    pub(super) horizon: Option<SignedDuration>,
     /// Quantile levels, rising [default: forecast.levels of the configuration]
     #[arg(long, value_name = "LEVELS", value_parser = arguments::levels)]
-    quantiles: Option<QuantileLevels>,
+    pub(super) quantiles: Option<QuantileLevels>,
     /// Use only what was known at this instant: RFC 3339 or local to the series
     #[arg(long, value_name = "TIME", value_parser = arguments::when)]
-    as_of: Option<When>,
+    pub(super) as_of: Option<When>,
     /// Start of the first period forecast: RFC 3339 or local to the series [default: now]
     #[arg(long, value_name = "TIME", value_parser = arguments::when)]
-    start: Option<When>,
+    pub(super) start: Option<When>,
     /// Also tell the probability of a value above this one
     #[arg(long, value_name = "VALUE", value_parser = arguments::finite, allow_negative_numbers = true)]
-    threshold: Option<f64>,
+    pub(super) threshold: Option<f64>,
     /// Which version answers [default: the champion]
     #[arg(long, value_name = "VERSION", value_parser = version_id)]
     version_id: Option<VersionId>,
-    /// Also write the forecast to a CSV file: valid_time,mean,q0.1,...
+    /// Also write the forecast to a CSV file: valid_time,mean,q0.1,... (with --all: series,valid_time,...)
     #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
     /// No chart
     #[arg(long)]
     no_plot: bool,
@@ -63,11 +69,18 @@ pub struct Args {
 
 /// Asks the service and shows the answer.
 pub fn run(context: &Context, args: &Args) -> anyhow::Result<()> {
+    match &args.series {
+        Some(series) => one(context, args, series),
+        None => super::forecast_all::run(context, args),
+    }
+}
+
+fn one(context: &Context, args: &Args, series: &SeriesName) -> anyhow::Result<()> {
     let out = context.out;
     context.with_service(async |service| {
-        let info = service.series(&args.series).await?;
+        let info = service.series(series).await?;
         let zone = &info.series.time_zone;
-        let answer = service.forecast(&request(args, zone)?).await?;
+        let answer = service.forecast(&request(args, series, zone)?).await?;
         if let Some(path) = &args.output {
             write_csv(path, &answer.forecast)?;
         }
@@ -86,7 +99,8 @@ pub fn run(context: &Context, args: &Args) -> anyhow::Result<()> {
     })
 }
 
-fn request(args: &Args, zone: &Zone) -> anyhow::Result<ForecastRequest> {
+/// The question about a series; times without an offset are those of its clocks.
+pub(super) fn request(args: &Args, series: &SeriesName, zone: &Zone) -> anyhow::Result<ForecastRequest> {
     Ok(ForecastRequest {
         horizon: args.horizon,
         levels: args.quantiles.clone(),
@@ -94,7 +108,7 @@ fn request(args: &Args, zone: &Zone) -> anyhow::Result<ForecastRequest> {
         forecast_start: arguments::resolve("--start", args.start, zone)?,
         threshold: args.threshold,
         version: args.version_id.clone(),
-        ..ForecastRequest::new(args.series.clone())
+        ..ForecastRequest::new(series.clone())
     })
 }
 

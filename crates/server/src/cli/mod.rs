@@ -12,6 +12,7 @@ mod exit;
 mod explain;
 mod features;
 mod forecast;
+mod forecast_all;
 mod import;
 mod jobs;
 mod migrate_store;
@@ -101,7 +102,7 @@ enum Command {
     Series(series::Command),
     /// Learn a model version of a series and promote it when it is better
     Train(train::Args),
-    /// Forecast a series
+    /// Forecast a series, or all of them
     Forecast(forecast::Args),
     /// Tell why a forecast is what it is, or why it changed
     Explain(explain::Args),

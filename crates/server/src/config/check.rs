@@ -86,7 +86,7 @@ fn ranges(config: &Config) -> Vec<String> {
     let (server, store, cache) = (&config.server, &config.store, &config.cache);
     let (forecast, train, limits) = (&config.forecast, &config.train, &config.limits);
     let explain = &config.explain;
-    let rows: [(&str, u64, u64, u64); 36] = [
+    let rows: [(&str, u64, u64, u64); 37] = [
         ("server.body_max_bytes", server.body_max_bytes, 1_024, GIB),
         ("server.request_timeout_ms", server.request_timeout_ms, 10, HOUR_MS),
         ("server.concurrency_max", server.concurrency_max as u64, 1, 100_000),
@@ -105,12 +105,13 @@ fn ranges(config: &Config) -> Vec<String> {
         ("store.busy_timeout_ms", store.busy_timeout_ms, 0, HOUR_MS),
         ("forecast.data_age_max_hours", forecast.data_age_max_hours.into(), 1, 1_000_000),
         ("forecast.batch_max", forecast.batch_max as u64, 1, 100_000),
+        ("forecast.batch_values_max", forecast.batch_values_max as u64, 1, 100_000_000),
         ("forecast.issued_queue_max", forecast.issued_queue_max as u64, 1, 10_000_000),
         ("cache.answers_max_bytes", cache.answers_max_bytes, 0, 1_024 * GIB),
         ("cache.answer_ttl_ms", cache.answer_ttl_ms, 1, 24 * HOUR_MS),
         ("cache.series_ttl_ms", cache.series_ttl_ms, 1, 24 * HOUR_MS),
         ("cache.series_max", cache.series_max, 1, 10_000_000),
-        ("cache.models_max", cache.models_max, 1, 1_000_000),
+        ("cache.models_max_bytes", cache.models_max_bytes, 1 << 20, 1 << 40),
         ("train.backtest_days", train.backtest_days.into(), 1, 3_660),
         ("train.rows_max", train.rows_max as u64, 1_000, 100_000_000),
         ("train.jobs_queue_max", train.jobs_queue_max as u64, 1, 100_000),

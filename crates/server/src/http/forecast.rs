@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use forewatt_service::cache::Answer;
 use forewatt_service::domain::time::parse_duration;
 use forewatt_service::domain::{QuantileLevels, SeriesName, VersionId};
@@ -147,11 +147,15 @@ pub async fn batch(
         }
         Err(error) => Err(error),
     });
-    Ok(joined(results))
+    let json = HeaderValue::from_static("application/json");
+    let no_store = HeaderValue::from_static("no-store");
+    let headers = [(header::CONTENT_TYPE, json), (header::CACHE_CONTROL, no_store)];
+    Ok((headers, Bytes::from(document(results))).into_response())
 }
 
-/// `{"results":[{"forecast":{..}},{"problem":{..}}]}` from encoded answers, which are not encoded again.
-fn joined(results: impl Iterator<Item = Result<Arc<Answer>, forewatt_service::Error>>) -> Response {
+/// `{"results":[{"forecast":{..}},{"problem":{..}}]}` from encoded answers, which are not encoded again; the command
+/// line prints it too.
+pub fn document(results: impl Iterator<Item = Result<Arc<Answer>, forewatt_service::Error>>) -> Vec<u8> {
     let mut body = b"{\"results\":[".to_vec();
     for (i, result) in results.enumerate() {
         if i > 0 {
@@ -171,7 +175,5 @@ fn joined(results: impl Iterator<Item = Result<Arc<Answer>, forewatt_service::Er
         body.push(b'}');
     }
     body.extend_from_slice(b"]}");
-    let json = HeaderValue::from_static("application/json");
-    let no_store = HeaderValue::from_static("no-store");
-    ([(header::CONTENT_TYPE, json), (header::CACHE_CONTROL, no_store)], Bytes::from(body)).into_response()
+    body
 }

@@ -106,7 +106,7 @@ impl Service {
             );
             return Err(Error::new(ErrorKind::InsufficientData, message));
         };
-        let known = self.load_inputs(&plan).await?;
+        let known = self.load_inputs(&plan, None).await?;
         let range = (first.plus_micros(-plan.inputs_micros()), plan.inputs_end());
         let covariates = &plan.model.version.recipe.covariates;
         let view = View::Revisions { as_of: plan.as_of };
@@ -138,7 +138,8 @@ impl Service {
             ..ForecastRequest::new(plan.info.series.name.clone())
         };
         let before = self.plan(&question(&plan.model.version.id)).await?;
-        let (known, known_before) = (self.load_inputs(&plan).await?, self.load_inputs(&before).await?);
+        let (known, known_before) =
+            (self.load_inputs(&plan, None).await?, self.load_inputs(&before, None).await?);
         let other = self.other_version(&plan, &question(&earlier.version)).await?;
         let (start, start_before, asked) = (plan.origin(), before.origin(), plan.rows());
         let evaluations_max = self.config.explain.evaluations_max;
@@ -174,7 +175,7 @@ impl Service {
         }
         let other = self.plan(question).await?;
         let (dataset, model, start) =
-            (self.load_inputs(&other).await?, std::sync::Arc::clone(&other.model), other.origin());
+            (self.load_inputs(&other, None).await?, std::sync::Arc::clone(&other.model), other.origin());
         let predicted = blocking(move || predict(&dataset, &model, start)).await??;
         self.issue(&other, predicted).map(Some)
     }

@@ -39,6 +39,7 @@ pub fn config(now: Time) -> Config {
             completeness_min: 0.9,
             fixed_now: now.to_string(),
             batch_max: 10,
+            batch_values_max: 10_000,
             issued_queue_max: 8,
         },
         cache: CacheConfig {
@@ -46,7 +47,7 @@ pub fn config(now: Time) -> Config {
             answer_ttl_ms: 60_000,
             series_ttl_ms: 60_000,
             series_max: 100,
-            models_max: 10,
+            models_max_bytes: 100_000_000,
         },
         train: TrainConfig {
             family: "linear".to_owned(),

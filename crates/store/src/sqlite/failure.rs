@@ -1,7 +1,5 @@
 //! From what SQLite says to what the store says, with the mend.
 
-use sqlx::error::DatabaseError;
-
 use super::DATABASE_FILE;
 use crate::Error;
 
@@ -24,7 +22,10 @@ pub(super) fn when(doing: &str) -> impl FnOnce(sqlx::Error) -> Error + '_ {
 /// What went wrong while `doing` something.
 pub(super) fn from_sqlx(doing: &str, error: &sqlx::Error) -> Error {
     match error {
-        sqlx::Error::Database(said) => from_sqlite(doing, said.as_ref()),
+        sqlx::Error::Database(said) => {
+            let code = said.code().and_then(|code| code.parse().ok()).unwrap_or(0);
+            from_sqlite(doing, code, said.message())
+        }
         sqlx::Error::PoolTimedOut => Error::Busy {
             detail: format!(
                 "{doing}: every connection stayed in use; try again, or allow more connections or a longer wait"
@@ -40,9 +41,8 @@ pub(super) fn from_sqlx(doing: &str, error: &sqlx::Error) -> Error {
     }
 }
 
-fn from_sqlite(doing: &str, said: &dyn DatabaseError) -> Error {
-    let code = said.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or(0);
-    let message = said.message();
+/// What a result code of SQLite and the message beside it mean.
+pub(super) fn from_sqlite(doing: &str, code: i32, message: &str) -> Error {
     let cannot_write = |mend: &str| Error::CannotWrite { detail: format!("{doing}: {message}; {mend}") };
     match code & 0xff {
         BUSY | LOCKED => Error::Busy {

@@ -8,6 +8,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Row, Sqlite as Driver, SqliteConnection};
 
 use super::Sqlite;
+use super::direct::{self, Keep, Question};
 use super::failure::when;
 use super::series::id_of;
 use crate::given::{check_observations, key_order, undecodable};
@@ -16,11 +17,11 @@ use crate::{ObservationRange, ObservationStore, Result, WriteOutcome};
 /// Rows in one statement: enough that its fixed cost vanishes, few enough that its text stays small.
 const ROWS_PER_STATEMENT: usize = 1_000;
 
-/// `max()` makes SQLite take the bare column `value` from the row that holds the maximum
-/// (<https://www.sqlite.org/lang_select.html#bareagg>), and the key delivers the groups in order.
-pub(super) const AS_OF: &str = "SELECT valid_time, max(available_at), value FROM observation \
+/// Every revision known at an instant, in the order of the key; of each valid time the last one counts.
+pub(super) const AS_OF: &str = "SELECT valid_time, available_at, value FROM observation \
                      WHERE series_id = (SELECT id FROM series WHERE name = ?1) \
-                     AND valid_time >= ?2 AND valid_time < ?3 AND available_at <= ?4 GROUP BY valid_time";
+                     AND valid_time >= ?2 AND valid_time < ?3 AND available_at <= ?4 \
+                     ORDER BY valid_time, available_at";
 pub(super) const REVISIONS: &str = "SELECT valid_time, available_at, value FROM observation \
                          WHERE series_id = (SELECT id FROM series WHERE name = ?1) \
                          AND valid_time >= ?2 AND valid_time < ?3 ORDER BY valid_time, available_at";
@@ -92,20 +93,13 @@ impl ObservationStore for Sqlite {
     }
 
     async fn read_as_of(&self, range: &ObservationRange, at: Time) -> Result<Vec<Observation>> {
-        let query = sqlx::query(AS_OF)
-            .bind(range.series.as_str())
-            .bind(range.from.micros())
-            .bind(range.to.micros())
-            .bind(at.micros());
-        self.read(range, query, "reading observations as of an instant").await
+        let numbers = vec![range.from.micros(), range.to.micros(), at.micros()];
+        self.read(range, AS_OF, numbers, Keep::Last, "reading observations as of an instant").await
     }
 
     async fn read_revisions(&self, range: &ObservationRange) -> Result<Vec<Observation>> {
-        let query = sqlx::query(REVISIONS)
-            .bind(range.series.as_str())
-            .bind(range.from.micros())
-            .bind(range.to.micros());
-        self.read(range, query, "reading revisions").await
+        let numbers = vec![range.from.micros(), range.to.micros()];
+        self.read(range, REVISIONS, numbers, Keep::All, "reading revisions").await
     }
 }
 
@@ -113,20 +107,13 @@ impl Sqlite {
     async fn read(
         &self,
         range: &ObservationRange,
-        query: Query<'_, Driver, SqliteArguments>,
-        doing: &str,
+        sql: &'static str,
+        numbers: Vec<i64>,
+        keep: Keep,
+        doing: &'static str,
     ) -> Result<Vec<Observation>> {
-        let found = query
-            .try_map(|row: SqliteRow| {
-                Ok(Observation {
-                    valid_time: Time::from_micros(row.try_get(0)?),
-                    available_at: Time::from_micros(row.try_get(1)?),
-                    value: row.try_get(2)?,
-                })
-            })
-            .fetch_all(&self.readers)
-            .await
-            .map_err(when(doing))?;
+        let question = Question { sql, name: range.series.to_string(), numbers, keep };
+        let found = direct::observations(&self.readers, question, doing).await?;
         if found.is_empty() {
             self.check_series(&range.series, doing).await?;
         }

@@ -3,6 +3,7 @@
 //! `cargo xtask bench engine [PART]` builds and starts a release build of itself, measures, and writes the part's
 //! section into `docs/benchmarks/engine.md`; the other sections stay as they are.
 
+pub mod forecast;
 pub mod matrices;
 mod peer;
 pub mod predict;
@@ -32,7 +33,7 @@ pub struct Section {
 pub type Part = (&'static str, fn(&Path) -> anyhow::Result<Section>);
 
 /// Every part, in the order of the page.
-pub const PARTS: &[Part] = &[("training", training::run), ("prediction", predict::section)];
+pub const PARTS: &[Part] = &[("training", training::run), ("prediction", predict::section), ("forecast", forecast::section)];
 
 /// Measures all parts, or the one named, and writes their sections of the page.
 ///

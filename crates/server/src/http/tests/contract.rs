@@ -74,6 +74,7 @@ fn metric_names_and_labels() {
             server
                 .send(Request::builder().method("BREW").uri("/v1/series").body(Body::empty()).unwrap())
                 .await;
+            server.service.close().await; // what was issued is kept, and counted, in the background
         });
     });
     let text = handle.render();
