@@ -57,11 +57,16 @@ pub(super) struct Binned {
 impl Binned {
     /// Finds the bins of a matrix and codes its rows.
     pub fn new(matrix: &FeatureMatrix) -> Self {
-        let (rows, columns) = (matrix.rows(), matrix.columns());
+        let columns = matrix.columns();
         let found: Vec<Option<Feature>> =
             (0..columns).into_par_iter().map(|c| find_bins(matrix, c)).collect();
         let used: Vec<usize> = (0..columns).filter(|&c| found[c].is_some()).collect();
-        let features: Vec<Feature> = found.into_iter().flatten().take(MAX_FEATURES).collect();
+        Self::coded(found.into_iter().flatten().take(MAX_FEATURES).collect(), &used, matrix)
+    }
+
+    /// Codes the rows of a matrix in bins that are there; `used` are the columns of the features.
+    pub fn coded(features: Vec<Feature>, used: &[usize], matrix: &FeatureMatrix) -> Self {
+        let (rows, columns) = (matrix.rows(), matrix.columns());
         let mut codes = vec![[MISSING; LANES]; features.len().div_ceil(LANES) * rows];
         codes.par_chunks_mut(rows.max(1)).enumerate().for_each(|(g, group)| {
             let from = g * LANES;

@@ -39,6 +39,9 @@ pub const MIN_ROWS: usize = 100;
 /// The most rows it learns from.
 pub const MAX_ROWS: usize = 50_000_000;
 
+/// The most trees of a forest.
+const TREES_MAX: usize = 10_000;
+
 /// How a forest is grown; the defaults suit years of hourly load.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -63,6 +66,9 @@ pub struct Params {
     pub patience: usize,
     /// Grow the chosen number of trees again from all rows, the held-out ones included.
     pub refit: bool,
+    /// Days after which a forecast start counts half: rows are drawn for each tree with that chance, so that counts stay
+    /// exact; all count alike when absent.
+    pub half_life_days: Option<f64>,
     /// The seed of every random choice.
     pub seed: u64,
 }
@@ -80,6 +86,7 @@ impl Default for Params {
             held_out_share: 0.12,
             patience: 80,
             refit: true,
+            half_life_days: None,
             seed: 1,
         }
     }
@@ -91,7 +98,7 @@ impl Params {
         let share =
             |value: f64, low: f64, high: f64| if value.is_finite() { value.clamp(low, high) } else { low };
         Self {
-            trees: self.trees.clamp(1, 10_000),
+            trees: self.trees.clamp(1, TREES_MAX),
             learning_rate: share(self.learning_rate, 1e-4, 1.0),
             leaves: self.leaves.clamp(2, 256),
             leaf_rows: self.leaf_rows.max(1),
@@ -101,6 +108,7 @@ impl Params {
             held_out_share: share(self.held_out_share, 0.0, 0.5),
             patience: self.patience.max(1),
             refit: self.refit,
+            half_life_days: self.half_life_days.map(|days| share(days, 1.0, 1e6)),
             seed: self.seed,
         }
     }
@@ -117,27 +125,50 @@ impl Fit for Booster {
     type Fitted = Forest;
 
     fn fit(&self, data: &TrainingSet, levels: &QuantileLevels) -> Result<Forest, ModelError> {
-        let rows = data.features.rows();
-        if rows < MIN_ROWS {
-            return Err(ModelError::TooFewRows { family: "gbdt", rows, needed: MIN_ROWS });
-        }
-        if rows > MAX_ROWS {
-            return Err(ModelError::Numeric {
-                what: format!("{rows} training rows are more than {MAX_ROWS}: shorten the training window"),
-            });
-        }
-        if data.target.len() != rows || data.features.values.len() != rows * data.features.columns() {
-            return Err(ModelError::Numeric {
-                what: format!("{rows} rows, but {} targets: give one per row", data.target.len()),
-            });
-        }
-        if let Some(row) = data.target.iter().position(|y| !y.is_finite()) {
-            return Err(ModelError::Numeric {
-                what: format!("the target of training row {row} is not a number: leave the row out"),
-            });
-        }
+        check(data)?;
         Ok(train::train(&self.params.clamped(), data, levels))
     }
+}
+
+impl Booster {
+    /// A forest with `trees` more, grown on other rows from what it says of them: what is new since it was grown. It
+    /// keeps its features, bins, scale and mean.
+    ///
+    /// # Errors
+    /// As [`Fit::fit`]; [`ModelError::MissingFeature`] when the rows lack one of the forest's features.
+    pub fn go_on(&self, forest: &Forest, data: &TrainingSet, trees: usize) -> Result<Forest, ModelError> {
+        check(data)?;
+        train::go_on(
+            &self.params.clamped(),
+            forest,
+            data,
+            trees.min(TREES_MAX.saturating_sub(forest.trees())),
+        )
+    }
+}
+
+/// Refuses rows that no forest can learn from.
+fn check(data: &TrainingSet) -> Result<(), ModelError> {
+    let rows = data.features.rows();
+    if rows < MIN_ROWS {
+        return Err(ModelError::TooFewRows { family: "gbdt", rows, needed: MIN_ROWS });
+    }
+    if rows > MAX_ROWS {
+        return Err(ModelError::Numeric {
+            what: format!("{rows} training rows are more than {MAX_ROWS}: shorten the training window"),
+        });
+    }
+    if data.target.len() != rows || data.features.values.len() != rows * data.features.columns() {
+        return Err(ModelError::Numeric {
+            what: format!("{rows} rows, but {} targets: give one per row", data.target.len()),
+        });
+    }
+    if let Some(row) = data.target.iter().position(|y| !y.is_finite()) {
+        return Err(ModelError::Numeric {
+            what: format!("the target of training row {row} is not a number: leave the row out"),
+        });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -291,6 +291,11 @@ impl Forest {
         self.stored.features.iter().map(find).collect()
     }
 
+    /// What is written of it.
+    pub(super) fn stored(&self) -> &Stored {
+        &self.stored
+    }
+
     /// Standardised values of the knots, sorted, for a block of consecutive rows.
     pub(super) fn knot_values(
         &self,

@@ -312,3 +312,69 @@ proptest! {
         prop_assert_eq!(back, forest);
     }
 }
+
+/// Wavy rows of 200 days, the last thirty of them ten higher.
+fn risen() -> (TrainingSet, usize) {
+    let mut data = wavy(200 * 24, 3);
+    let from = 170 * 24;
+    data.target[from..].iter_mut().for_each(|y| *y += 10.0);
+    (data, from)
+}
+
+/// By how much the middle quantile is too high on rows from `from` on.
+fn off(forest: &Forest, data: &TrainingSet, from: usize) -> f64 {
+    let late = data.filter(|i| i >= from);
+    let said = forest.predict(&late.features).unwrap();
+    let pairs = said.quantiles.iter().zip(&late.target);
+    pairs.map(|(said, y)| f64::from(said - y)).sum::<f64>() / late.target.len() as f64
+}
+
+fn one_level() -> QuantileLevels {
+    QuantileLevels::parse("0.5").unwrap()
+}
+
+#[test]
+fn days_that_count_less_pull_less() {
+    let (data, from) = risen();
+    let grown = |half_life_days| {
+        let params = Params { trees: 120, held_out_share: 0.0, half_life_days, ..Params::default() };
+        Booster { params }.fit(&data, &one_level()).unwrap()
+    };
+    let (alike, fading) = (grown(None), grown(Some(15.0)));
+    assert!(off(&alike, &data, from) < -7.0, "{}", off(&alike, &data, from));
+    assert!(off(&fading, &data, from).abs() < 2.0, "{}", off(&fading, &data, from));
+    assert_eq!(alike, grown(None), "without a half-life nothing is drawn");
+    assert_eq!(fading, grown(Some(15.0)));
+}
+
+#[test]
+fn a_forest_goes_on_with_what_is_new() {
+    let (data, from) = risen();
+    let params = Params { trees: 120, held_out_share: 0.0, refit: false, ..Params::default() };
+    let booster = Booster { params };
+    let old = booster.fit(&data.filter(|i| i < from), &one_level()).unwrap();
+    let new = data.filter(|i| i >= from);
+    let went_on = booster.go_on(&old, &new, 60).unwrap();
+    assert_eq!((old.trees(), went_on.trees()), (120, 180));
+    assert!(off(&old, &data, from) < -8.0 && off(&went_on, &data, from).abs() < 1.0);
+    assert_eq!(booster.go_on(&old, &new, 0).unwrap(), old, "nothing added, nothing changed");
+    assert_eq!(booster.go_on(&old, &new, 60).unwrap(), went_on);
+    let few = booster.go_on(&old, &new.filter(|i| i < 50), 60);
+    assert!(matches!(few, Err(ModelError::TooFewRows { rows: 50, .. })));
+    let mut other = new;
+    other.features.names[2] = "another".to_owned();
+    assert!(matches!(booster.go_on(&old, &other, 1), Err(ModelError::MissingFeature { .. })));
+}
+
+#[test]
+fn a_forest_of_several_levels_goes_on_from_what_it_says() {
+    let (data, from) = risen();
+    let params = Params { trees: 200, ..Params::default() };
+    let booster = Booster { params };
+    let levels = QuantileLevels::parse("0.1,0.5,0.9").unwrap();
+    let old = booster.fit(&data.filter(|i| i < from), &levels).unwrap();
+    let new = data.filter(|i| i >= from);
+    let loss = |forest: &Forest| pinball(&forest.predict(&new.features).unwrap(), &levels, &new.target);
+    let went_on = booster.go_on(&old, &new, 150).unwrap();
+    assert!(loss(&went_on) < 0.5 * loss(&old), "{} {}", loss(&went_on), loss(&old));
+}

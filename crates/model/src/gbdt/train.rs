@@ -1,6 +1,7 @@
 //! The training loop: four trees at a time, early stopping on held-out forecast starts, the final forest.
 
 use forewatt_domain::QuantileLevels;
+use forewatt_domain::time::MICROS_PER_DAY;
 use rayon::prelude::*;
 
 use super::Params;
@@ -10,7 +11,8 @@ use super::grow::{Task, Tree, Workspace, grow};
 use super::leaves::{Residuals, append, weights};
 use super::levels::{knots, pinball, quantile};
 use super::predict::{Forest, Stored, leaf};
-use crate::matrix::{FeatureMatrix, TrainingSet};
+use crate::matrix::{FeatureMatrix, RowKey, TrainingSet};
+use crate::predict::ModelError;
 use crate::random::Random;
 
 /// Trees grown from the same predictions; fixed, so that the result does not depend on the number of threads.
@@ -25,8 +27,10 @@ pub(super) fn train(params: &Params, data: &TrainingSet, levels: &QuantileLevels
     let (center, scale) = standard(&data.target);
     let target: Vec<f32> = data.target.iter().map(|&y| ((f64::from(y) - center) / scale) as f32).collect();
     let binned = Binned::new(&data.features);
-    let trainer = Trainer { params, levels: knots.iter().map(|&k| levels[k]).collect(), target, binned };
     let features = &data.features;
+    let levels_learned = knots.iter().map(|&k| levels[k]).collect();
+    let chances = chances(features, params.half_life_days);
+    let trainer = Trainer { params, levels: levels_learned, target, binned, chances };
     let forest = |grown: Grown| {
         let mut stored =
             Stored::new(levels.clone(), knots.clone(), trainer.binned.features.clone(), (center, scale));
@@ -51,6 +55,42 @@ pub(super) fn train(params: &Params, data: &TrainingSet, levels: &QuantileLevels
     };
     fitted.set_mean(mean_rule(&fitted, features, &trainer.target));
     fitted
+}
+
+/// More trees for a forest, grown on rows that have been checked from what it says of them.
+pub(super) fn go_on(
+    params: &Params,
+    forest: &Forest,
+    data: &TrainingSet,
+    trees: usize,
+) -> Result<Forest, ModelError> {
+    let features = &data.features;
+    let columns = forest.columns(features)?;
+    let mut stored = forest.stored().clone();
+    let binned = Binned::coded(stored.features.clone(), &columns, features);
+    let standardised = |&y: &f32| ((f64::from(y) - stored.center) / stored.scale) as f32;
+    let target = data.target.iter().map(standardised).collect();
+    let levels = forest.learned_levels();
+    let mut predicted = vec![0.0; features.rows() * levels.len()];
+    // The stretch of the outer levels is no part of what trees add up to.
+    let mut plain = forest.clone();
+    plain.set_width(1.0);
+    plain.knot_values(features, &columns, 0, &mut predicted);
+    let chances = chances(features, params.half_life_days);
+    let trainer = Trainer { params, levels, target, binned, chances };
+    let rows: Vec<u32> = (0..features.rows() as u32).collect();
+    let span = forest.trees()..forest.trees() + trees;
+    for (tree, values) in &trainer.grow_from(&rows, &[], &mut predicted, span) {
+        stored.push(tree, values);
+    }
+    Ok(Forest::new(stored))
+}
+
+/// The chance of every row to be drawn for a tree: half after so many days before the last forecast start.
+fn chances(features: &FeatureMatrix, half_life_days: Option<f64>) -> Option<Vec<f64>> {
+    let (half_life, last) = (half_life_days?, features.keys.iter().map(|key| key.origin).max()?);
+    let days = |key: &RowKey| last.micros_since(key.origin) as f64 / MICROS_PER_DAY as f64;
+    Some(features.keys.iter().map(|key| 0.5_f64.powf(days(key) / half_life)).collect())
 }
 
 /// The median of the targets and a scale: the mean absolute deviation from it; 1 when all are equal.
@@ -85,6 +125,8 @@ struct Trainer<'a> {
     /// Standardised.
     target: Vec<f32>,
     binned: Binned,
+    /// The chance of each row to be drawn for a tree; all are drawn when absent.
+    chances: Option<Vec<f64>>,
 }
 
 /// What one of the trees grown at once works with.
@@ -92,6 +134,8 @@ struct Trainer<'a> {
 struct Slot {
     work: Workspace,
     outside: Vec<u32>,
+    /// Rows that were not drawn for the tree.
+    passed: Vec<u32>,
     /// The leaf of every row.
     leaf_of: Vec<u16>,
     buffer: Vec<f32>,
@@ -100,31 +144,45 @@ struct Slot {
 impl Trainer<'_> {
     /// Grows trees from `rows` until the loss on `held_out` stops falling; with none held out, all the trees.
     fn grow(&self, rows: &[u32], held_out: &[u32], trees: usize) -> Grown {
-        let levels = self.levels.len();
         let of = |level: &f64| {
             let mut targets: Vec<f32> = rows.iter().map(|&row| self.target[row as usize]).collect();
             quantile(&mut targets, *level)
         };
         let start: Vec<f32> = self.levels.iter().map(of).collect();
         let mut predicted = start.repeat(self.binned.rows);
+        let trees = self.grow_from(rows, held_out, &mut predicted, 0..trees);
+        Grown { start, trees }
+    }
+
+    /// Grows the trees of these numbers from where the predictions stand.
+    fn grow_from(
+        &self,
+        rows: &[u32],
+        held_out: &[u32],
+        predicted: &mut [f32],
+        numbers: std::ops::Range<usize>,
+    ) -> Vec<(Tree, Vec<f32>)> {
+        let (levels, trees) = (self.levels.len(), numbers.len());
         let mut grown = Vec::with_capacity(trees);
         let mut slots: Vec<Slot> = (0..AT_ONCE).map(|_| Slot::default()).collect();
         let mut cycle = Cycle::new(self.params.seed, levels);
-        let mut best = (self.loss(held_out, &predicted), 0);
+        let mut best = (self.loss(held_out, predicted), 0);
         while grown.len() < trees {
             let owns: Vec<usize> = (0..AT_ONCE).map(|_| cycle.next()).collect();
             let first = grown.len();
+            let number = numbers.start + first;
+            let (seen, held) = (&*predicted, held_out);
             let mut batch: Vec<(Tree, Vec<f32>)> = slots
                 .par_iter_mut()
                 .zip(&owns)
                 .enumerate()
-                .map(|(i, (slot, &own))| self.one_tree(slot, (rows, held_out), &predicted, own, first + i))
+                .map(|(i, (slot, &own))| self.one_tree(slot, (rows, held), seen, own, number + i))
                 .collect();
             batch.truncate(trees - first);
-            self.add(&mut predicted, &batch, &slots);
+            self.add(predicted, &batch, &slots);
             grown.append(&mut batch);
             if !held_out.is_empty() {
-                let loss = self.loss(held_out, &predicted);
+                let loss = self.loss(held_out, predicted);
                 if loss < best.0 {
                     best = (loss, grown.len());
                 } else if grown.len() >= best.1 + self.params.patience {
@@ -135,7 +193,7 @@ impl Trainer<'_> {
         if !held_out.is_empty() {
             grown.truncate(best.1);
         }
-        Grown { start, trees: grown }
+        grown
     }
 
     /// Grows one tree for the level `own` and sets its leaves for all levels.
@@ -151,8 +209,13 @@ impl Trainer<'_> {
         let mut random = Random::new(self.params.seed, number as u64 + 1);
         slot.work.rows.clear();
         slot.outside.clear();
+        slot.passed.clear();
         for &row in rows {
             let at = row as usize;
+            if self.chances.as_ref().is_some_and(|chances| !random.chance(chances[at])) {
+                slot.passed.push(row);
+                continue;
+            }
             if random.chance(self.params.bag_share) {
                 let above = predicted[at * levels + own] > self.target[at];
                 slot.work.rows.push(row << 1 | u32::from(above));
@@ -173,7 +236,7 @@ impl Trainer<'_> {
                 slot.leaf_of[(entry >> 1) as usize] = leaf as u16;
             }
         }
-        for &row in slot.outside.iter().chain(held_out) {
+        for &row in slot.outside.iter().chain(&slot.passed).chain(held_out) {
             let reached = leaf(&tree.nodes, |feature| self.binned.code(row as usize, feature));
             slot.leaf_of[row as usize] = reached as u16;
         }
