@@ -3,6 +3,7 @@
 //! Every instant is UTC ([`Time`]); civil time exists only in [`civil`] and [`calendar`].
 
 pub mod calendar;
+pub mod choice;
 pub mod civil;
 pub mod forecast;
 pub mod grid;
@@ -12,6 +13,7 @@ pub mod series;
 pub mod time;
 pub mod version;
 
+pub use choice::{Choice, Inputs, Penalty, Transform, TreeExtra};
 pub use civil::{CivilTime, Zone};
 pub use forecast::{Forecast, ForecastPoint, QuantileLevels};
 pub use grid::{Horizon, Resolution, TimeGrid};

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Horizon, QuantileLevels, Resolution, SeriesName};
+use crate::{Choice, Horizon, QuantileLevels, Resolution, SeriesName};
 
 /// A family of models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -160,6 +160,9 @@ pub struct Recipe {
     /// Negative values cannot be (load, solar, wind), unless the history shows them.
     #[serde(default)]
     pub non_negative: bool,
+    /// What is asked of the family beyond its name.
+    #[serde(default, skip_serializing_if = "Choice::is_usual")]
+    pub choice: Choice,
     /// The seed of everything random.
     pub seed: u64,
 }
@@ -216,6 +219,7 @@ mod tests {
             any_hour: false,
             training_days: None,
             non_negative: false,
+            choice: Choice::default(),
             seed: 1,
         };
         assert_eq!(recipe.id().len(), 16);

@@ -1,7 +1,7 @@
 //! Made-up load for the tests of every model: seasonal, noisy, and with known structure.
 
-use forewatt_domain::Time;
 use forewatt_domain::time::{MICROS_PER_DAY, MICROS_PER_HOUR};
+use forewatt_domain::{Choice, Family, Horizon, QuantileLevels, Recipe, Resolution, Time};
 
 use crate::matrix::{DayClass, FeatureMatrix, RowKey, TrainingSet};
 
@@ -161,4 +161,24 @@ pub fn cut(data: &TrainingSet, share: f64) -> (TrainingSet, TrainingSet) {
 /// Runs in a pool of so many threads.
 pub fn in_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
+}
+
+/// A day-ahead recipe of a family for the made-up load.
+pub fn recipe(family: Family, seed: u64) -> Recipe {
+    let day = Resolution::HOUR.steps_per_day();
+    Recipe {
+        target: "load".parse().unwrap(),
+        family,
+        covariates: vec![],
+        resolution: Resolution::HOUR,
+        horizon: Horizon::from_steps(24, Resolution::HOUR).unwrap(),
+        levels: QuantileLevels::parse("0.1,0.5,0.9").unwrap(),
+        origin_every_steps: u32::try_from(day).unwrap(),
+        training_days: None,
+        non_negative: false,
+        choice: Choice::default(),
+        daily: false,
+        any_hour: false,
+        seed,
+    }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use forewatt_domain::time::{MICROS_PER_DAY, duration_micros};
-use forewatt_domain::{Covariate, Family, Horizon, Observation, QuantileLevels, Recipe, SeriesName, Time};
+use forewatt_domain::{
+    Choice, Covariate, Family, Horizon, Observation, QuantileLevels, Recipe, SeriesName, Time,
+};
 use forewatt_model::backtest::{self, Outcome, Plan, Refit};
 use forewatt_model::dataset::Dataset;
 use forewatt_model::days::TimeLeft;
@@ -43,6 +45,8 @@ pub struct BacktestRequest {
     pub training_days: Option<u32>,
     /// Score what answers at any hour: single rows, even where the starts lie whole days apart.
     pub any_hour: bool,
+    /// What is asked of the family beyond its name.
+    pub choice: Choice,
     /// The seed of everything random.
     pub seed: u64,
     /// About how long it may take; only for [`Family::Auto`], whose race of learners stops early.
@@ -111,6 +115,7 @@ pub(crate) fn run_ready(
     let horizon = Horizon::from_duration(request.horizon, dataset.step())?;
     let every = duration_micros(request.every);
     budget::check(request.family, request.budget)?;
+    request.choice.check(request.family)?;
     let left = request.budget.map(|whole| budget::of_backtest(whole, request));
     let recipe = Recipe {
         target: dataset.series.name.clone(),
@@ -124,6 +129,7 @@ pub(crate) fn run_ready(
         any_hour: request.any_hour,
         training_days: request.training_days,
         non_negative: dataset.series.kind.is_non_negative(),
+        choice: request.choice.clone(),
         seed: request.seed,
     };
     let spec = ready.map_or_else(|| FeatureSpec::for_dataset(dataset, horizon), |ready| ready.spec.clone());

@@ -105,7 +105,14 @@ macro_rules! invalid_input {
     )*};
 }
 
-invalid_input!(LevelsError, GridError, SeriesError, TimeError, forewatt_domain::recipe::UnknownFamily);
+invalid_input!(
+    LevelsError,
+    GridError,
+    SeriesError,
+    TimeError,
+    forewatt_domain::recipe::UnknownFamily,
+    forewatt_domain::choice::NotForFamily
+);
 
 impl From<ForecastError> for Error {
     fn from(error: ForecastError) -> Self {

@@ -109,6 +109,7 @@ impl Service {
             levels: candidate.recipe.levels.clone(),
             training_days: recipe.training_days,
             any_hour: recipe.any_hour,
+            choice: recipe.choice.clone(),
             seed: recipe.seed,
             budget: None,
         };

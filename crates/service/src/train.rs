@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use forewatt_domain::time::{MICROS_PER_DAY, parse_duration};
 use forewatt_domain::{
-    Covariate, Family, Horizon, ModelVersion, QuantileLevels, Recipe, Resolution, SeriesKind, SeriesName,
-    Time,
+    Choice, Covariate, Family, Horizon, ModelVersion, QuantileLevels, Recipe, Resolution, SeriesKind,
+    SeriesName, Time,
 };
 use forewatt_model::artifact::{self, Artifact};
 use forewatt_model::backtest::{Refit, VALUES_MAX};
@@ -49,6 +49,9 @@ pub struct TrainRequest {
     /// Days at the end of the data its backtest covers; the configured number when absent.
     #[serde(default)]
     pub backtest_days: Option<u32>,
+    /// What is asked of the family beyond its name: of `lear` penalties, transform and inputs, of mixtures trees.
+    #[serde(default, skip_serializing_if = "Choice::is_usual")]
+    pub choice: Choice,
     /// The seed of everything random.
     #[serde(default)]
     pub seed: Option<u64>,
@@ -77,6 +80,7 @@ impl TrainRequest {
             quantiles: None,
             training_days: None,
             backtest_days: None,
+            choice: Choice::default(),
             seed: None,
             budget: None,
             promote: true,
@@ -109,6 +113,10 @@ const DAILY_NOTE: &str = "forecasts are made at local midnight with what was kno
 /// What a version of `auto` says that could not learn whole days.
 const ROWS_NOTE: &str = "there are too few days to learn whole ones, or the horizon is too long for that: it learned \
                          single steps, as `ensemble` does";
+
+/// Why trees cannot be chosen where single steps are learned.
+const ROWS_TREES: &str = "a choice of trees is for mixtures of whole days, and this would learn single steps: choose `auto` with \
+                          enough days and at most 400 steps from midnight, or leave it out";
 
 /// What a version says of when its forecasts are made.
 fn lattice_note(recipe: &Recipe) -> Option<&'static str> {
@@ -227,6 +235,7 @@ impl Service {
             return Err(Error::invalid(IMPORTED));
         }
         budget::check(family, request.budget()?)?;
+        request.choice.check(family)?;
         let steps = info
             .state
             .last_valid_time
@@ -238,6 +247,9 @@ impl Service {
                 every_steps: origin_every(steps, horizon, resolution, self.config.train.rows_max),
                 daily: false,
             });
+        if !request.choice.trees.is_empty() && !lattice.daily {
+            return Err(Error::invalid(ROWS_TREES));
+        }
         Ok(Recipe {
             target: request.series.clone(),
             family,
@@ -250,6 +262,7 @@ impl Service {
             any_hour: family.prefers_whole_days() && !lattice.daily && resolution.steps_per_day() > 1,
             training_days: request.training_days,
             non_negative: info.series.kind.is_non_negative(),
+            choice: request.choice.clone(),
             seed: request.seed.unwrap_or(self.config.train.seed),
         })
     }
@@ -394,6 +407,7 @@ pub(crate) fn score(
             levels: recipe.levels.clone(),
             training_days: recipe.training_days,
             any_hour: recipe.any_hour,
+            choice: if family == recipe.family { recipe.choice.clone() } else { Choice::default() },
             seed: recipe.seed,
             budget: effort.budget.filter(|_| family == recipe.family).map(|b| b.mul_f64(budget::SCORE_PART)),
         };

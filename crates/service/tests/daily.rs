@@ -5,7 +5,7 @@
 mod common;
 
 use common::{DAY, HOUR, at, fresh, hourly, name, open, quiet, series, write};
-use forewatt_domain::{Covariate, Family, Observation, QuantileLevels, Series, Time};
+use forewatt_domain::{Choice, Covariate, Family, Observation, Penalty, QuantileLevels, Series, Time};
 use forewatt_service::backtest::BacktestRequest;
 use forewatt_service::explain::{ExplainRequest, FEATURES_DEFAULT, Since};
 use forewatt_service::forecast::ForecastRequest;
@@ -227,6 +227,7 @@ async fn an_ensemble_is_scored_as_what_will_answer() {
         levels: recipe.levels.clone(),
         training_days: None,
         any_hour,
+        choice: Choice::default(),
         seed: recipe.seed,
         budget: None,
     };
@@ -266,6 +267,7 @@ async fn auto_learns_days_where_it_can_and_hours_where_it_cannot() {
         levels: QuantileLevels::deciles(),
         training_days: None,
         any_hour: false,
+        choice: Choice::default(),
         seed: 1,
         budget: Some(SignedDuration::from_micros(1)),
     };
@@ -286,6 +288,14 @@ async fn auto_learns_days_where_it_can_and_hours_where_it_cannot() {
             TrainRequest { budget: Some("5m".to_owned()), ..training(Family::Lear) },
             ErrorKind::InvalidInput,
             "`auto`",
+        ),
+        (
+            TrainRequest {
+                choice: Choice { penalty: Some(Penalty::Aic), ..Choice::default() },
+                ..training(Family::Gp)
+            },
+            ErrorKind::InvalidInput,
+            "`lear`",
         ),
         (
             TrainRequest { budget: Some("soon".to_owned()), ..training(Family::Auto) },

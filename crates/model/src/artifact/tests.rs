@@ -7,7 +7,7 @@ use crate::learn::learn;
 use crate::matrix::FeatureMatrix;
 use crate::predict::Predict;
 use crate::synthetic::{self, Shape};
-use forewatt_domain::{Family, Horizon, QuantileLevels, Resolution};
+use forewatt_domain::{Choice, Family, Horizon, QuantileLevels, Resolution};
 use proptest::prelude::*;
 
 type Spec = Vec<u32>;
@@ -33,6 +33,7 @@ fn artifact() -> &'static Artifact<Spec> {
             any_hour: false,
             training_days: None,
             non_negative: false,
+            choice: Choice::default(),
             seed: 7,
         };
         let data = synthetic::training(Shape { days: 70, ..Shape::default() });

@@ -1,7 +1,7 @@
 //! The backtest against hand computation, and that no later data reaches an earlier forecast.
 
 use forewatt_domain::{
-    Family, Horizon, Observation, QuantileLevels, Resolution, Series, SeriesKind, TimeGrid,
+    Choice, Family, Horizon, Observation, QuantileLevels, Resolution, Series, SeriesKind, TimeGrid,
 };
 use jiff::SignedDuration;
 use proptest::prelude::*;
@@ -77,6 +77,7 @@ fn recipe(family: Family, every: u32) -> Recipe {
         any_hour: false,
         training_days: None,
         non_negative: false,
+        choice: Choice::default(),
         seed: 1,
     }
 }

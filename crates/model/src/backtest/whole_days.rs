@@ -48,7 +48,7 @@ pub(super) fn answer(
     let refit = starts.iter().nth(1).map_or(WARM_UP_REFIT_DAYS, |second| second - first);
     let learns =
         |day: usize| if day < first { (first - day).is_multiple_of(refit) } else { starts.contains(&day) };
-    let mut team = team(run.recipe.family, &layout, known(begin), run.recipe.seed);
+    let mut team = team(&run.recipe, &layout, known(begin));
     let race = Race { family: run.recipe.family, frame: &frame, days: known(begin), lag: layout.lag() };
     let mut notes = race.select(&mut team, time_left);
     let days = begin..frame.days();

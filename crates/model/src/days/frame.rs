@@ -1,10 +1,13 @@
 //! Whole days as rows: everything known at a forecast start beside the whole day that followed.
 
+mod candidates;
+mod fill;
+
 use std::ops::Range;
 
 use forewatt_domain::Time;
 use forewatt_domain::time::{MICROS_PER_DAY, MICROS_PER_HOUR};
-use ndarray::{Array2, ArrayView1};
+use ndarray::{Array2, ArrayView1, ArrayView2, s};
 use serde::{Deserialize, Serialize};
 
 use crate::groups::steps_per_day;
@@ -54,6 +57,8 @@ pub enum Role {
     Season,
     /// Summaries that follow from the other inputs.
     Extra,
+    /// What only those are given who choose among their inputs.
+    Candidate,
 }
 
 /// Where the inputs and outputs of a day stand in the rows of a forecast start.
@@ -87,6 +92,12 @@ enum PartKind {
     Summary { part: usize },
     /// One part minus another, with least and greatest.
     Difference { left: usize, right: usize },
+    /// Differences of neighbouring values of an earlier part.
+    Ramp { part: usize },
+    /// Sines and cosines of multiples of the angle whose own the columns hold.
+    Harmonics { sin: usize, cos: usize },
+    /// As a course, of what lies beyond a bend.
+    Hinge { column: usize, steps: usize, bin: usize, beyond: f32 },
 }
 
 /// Days with everything known of them.
@@ -104,6 +115,8 @@ pub struct DayFrame {
     pub origins: Vec<Time>,
     /// `days x inputs`; NaN where unknown.
     pub inputs: Array2<f32>,
+    /// How many of the inputs, the last ones, are candidates.
+    pub candidates: usize,
     /// `days x outputs`; NaN where unknown or not to be learned from.
     pub targets: Array2<f32>,
 }
@@ -128,6 +141,7 @@ impl Layout {
         let aheads = layout.add_covariates();
         layout.add_calendar();
         layout.add_extras(&aheads);
+        layout.add_candidates(&aheads);
         Ok(layout)
     }
 
@@ -135,6 +149,13 @@ impl Layout {
     #[must_use]
     pub fn inputs(&self) -> usize {
         self.inputs
+    }
+
+    /// How many inputs all learners have: the first ones; the candidates follow.
+    #[must_use]
+    pub fn common(&self) -> usize {
+        let candidates = self.parts.iter().filter(|part| part.role == Role::Candidate);
+        self.inputs - candidates.map(|part| part.count).sum::<usize>()
     }
 
     /// The columns of the matrix it was made for.
@@ -189,10 +210,14 @@ impl Layout {
             let column = |c: usize| c < self.columns.len();
             let earlier = |other: usize| other < p;
             let kind = match part.kind {
-                PartKind::Course { column: c, bin, .. } => column(c) && bin > 0,
+                PartKind::Course { column: c, bin, .. } | PartKind::Hinge { column: c, bin, .. } => {
+                    column(c) && bin > 0
+                }
                 PartKind::Middle { column: c, .. } => column(c) && part.count == 1,
                 PartKind::Summary { part: other } => earlier(other) && part.count == 3,
                 PartKind::Difference { left, right } => earlier(left) && earlier(right) && part.count >= 2,
+                PartKind::Ramp { part } => earlier(part),
+                PartKind::Harmonics { sin, cos } => column(sin) && column(cos),
             };
             starts && kind
         });
@@ -291,53 +316,6 @@ impl Layout {
         }
     }
 
-    /// The inputs of one forecast start from its rows, `(key, features)` each.
-    fn fill(&self, rows: &[(&RowKey, &[f32])], inputs: &mut [f32]) {
-        for part in &self.parts {
-            let (before, rest) = inputs.split_at_mut(part.first);
-            let cells = &mut rest[..part.count];
-            match part.kind {
-                PartKind::Course { column, steps, bin } => self.course(rows, column, steps, bin, cells),
-                PartKind::Middle { column, day } => cells[0] = self.middle(rows, column, day),
-                PartKind::Summary { part } => summarise(self.cells(part, before), cells),
-                PartKind::Difference { left, right } => {
-                    let pairs = self.cells(left, before).iter().zip(self.cells(right, before));
-                    pairs.zip(cells.iter_mut()).for_each(|((a, b), cell)| *cell = a - b);
-                    let (course, ends) = cells.split_at_mut(part.count - 2);
-                    let mut summary = [f32::NAN; 3];
-                    summarise(course, &mut summary);
-                    ends.copy_from_slice(&summary[..2]);
-                }
-            }
-        }
-    }
-
-    fn cells<'a>(&self, part: usize, inputs: &'a [f32]) -> &'a [f32] {
-        let part = &self.parts[part];
-        &inputs[part.first..part.first + part.count]
-    }
-
-    fn course(&self, rows: &[(&RowKey, &[f32])], column: usize, steps: usize, bin: usize, cells: &mut [f32]) {
-        let mut sums = vec![(0.0_f32, 0.0_f32); cells.len()];
-        let mut taken = vec![false; self.steps];
-        for (key, row) in rows.iter().filter(|(key, _)| (key.lead as usize) < steps) {
-            let (value, output) = (row[column], self.output(key));
-            if let (true, Some(sum)) = (value.is_finite() && !taken[output], sums.get_mut(output / bin)) {
-                *sum = (sum.0 + value, sum.1 + 1.0);
-                taken[output] = true;
-            }
-        }
-        let mean = |(sum, count): (f32, f32)| if count > 0.0 { sum / count } else { f32::NAN };
-        cells.iter_mut().zip(sums).for_each(|(cell, sum)| *cell = mean(sum));
-    }
-
-    /// The value of the row nearest to the middle of a day of the horizon.
-    fn middle(&self, rows: &[(&RowKey, &[f32])], column: usize, day: usize) -> f32 {
-        let wanted = (day * self.per_day + self.per_day / 2).min(self.steps - 1);
-        let nearest = rows.iter().min_by_key(|(key, _)| (key.lead as usize).abs_diff(wanted));
-        nearest.map_or(f32::NAN, |(_, row)| row[column])
-    }
-
     /// Inputs of every forecast start of a matrix that has the layout's columns, and the rows of each start.
     ///
     /// # Errors
@@ -383,19 +361,6 @@ pub struct Day {
     pub inputs: Vec<f32>,
 }
 
-/// Least, greatest, mean of the known values.
-fn summarise(values: &[f32], cells: &mut [f32]) {
-    let known = || values.iter().copied().filter(|v| v.is_finite());
-    let count = known().count();
-    if count == 0 {
-        return cells.fill(f32::NAN);
-    }
-    let mean = known().map(f64::from).sum::<f64>() / count as f64;
-    let summary =
-        [known().fold(f32::INFINITY, f32::min), known().fold(f32::NEG_INFINITY, f32::max), mean as f32];
-    cells.iter_mut().zip(summary).for_each(|(cell, value)| *cell = value);
-}
-
 impl DayFrame {
     /// The days of a training set in a layout made for its features.
     ///
@@ -418,13 +383,20 @@ impl DayFrame {
         }
         let origins = days.iter().map(|day| day.origin).collect();
         let rows = days.into_iter().map(|day| day.rows).collect();
-        Ok(Self { data, rows, output_of, window: usize::MAX, origins, inputs, targets })
+        let candidates = layout.inputs() - layout.common();
+        Ok(Self { data, rows, output_of, window: usize::MAX, origins, inputs, candidates, targets })
     }
 
     /// The last `window` days before `end`, or as many as may be learned from.
     #[must_use]
     pub fn span(&self, end: usize, window: usize) -> Range<usize> {
         end.saturating_sub(window.min(self.window))..end
+    }
+
+    /// The inputs that all learners have.
+    #[must_use]
+    pub fn common(&self) -> ArrayView2<'_, f32> {
+        self.inputs.slice(s![.., ..self.inputs.ncols() - self.candidates])
     }
 
     /// The question the day at `day` asks.

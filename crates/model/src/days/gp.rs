@@ -4,11 +4,12 @@
 //! share it, so one Cholesky factor serves the whole day. A new day adds a row to the factor (Rasmussen and
 //! Williams, "Gaussian Processes for Machine Learning", 2006, algorithm 2.1 and appendix A.3).
 
+use forewatt_domain::Transform;
 use ndarray::{Array2, ArrayView1, s};
 use serde::{Deserialize, Serialize};
 
 use super::frame::{DayFrame, Role};
-use super::lear::scaled_targets;
+use super::reader::scaled_targets;
 use super::scale::Scaler;
 use crate::wide::wide;
 
@@ -74,7 +75,7 @@ impl Gp {
     /// One that has learned nothing yet.
     #[must_use]
     pub fn new(spec: GpSpec, roles: &[Role]) -> Self {
-        let none = Scaler::new(Array2::zeros((0, 0)).view(), true);
+        let none = Scaler::new(Array2::zeros((0, 0)).view(), Transform::Asinh);
         let empty = Array2::zeros((0, 0));
         Self {
             spec,
@@ -92,8 +93,8 @@ impl Gp {
         let go_on = self.factor.as_ref().is_some_and(|f| end < f.begun + RENEWAL_DAYS && end >= f.end);
         if !go_on {
             let rows = frame.span(end, WINDOW);
-            self.inputs = Scaler::new(frame.inputs.slice(s![rows.clone(), ..]), true);
-            self.outputs = Scaler::new(frame.targets.slice(s![rows.clone(), ..]), true);
+            self.inputs = Scaler::new(frame.common().slice(s![rows.clone(), ..]), Transform::Asinh);
+            self.outputs = Scaler::new(frame.targets.slice(s![rows.clone(), ..]), Transform::Asinh);
             self.factor = Some(Factor {
                 rows: Vec::with_capacity(rows.len() + RENEWAL_DAYS),
                 solved: Vec::with_capacity(rows.len() + RENEWAL_DAYS),
@@ -159,7 +160,7 @@ impl Gp {
 
     /// Scaled inputs times the roots of their weights, so that inner products and distances are weighted.
     fn weighted(&self, inputs: &[f32]) -> Vec<f32> {
-        let scaled = self.inputs.forward_row(inputs);
+        let scaled = self.inputs.forward_row(&inputs[..self.inputs.columns()]);
         scaled.iter().zip(&self.weights).map(|(x, w)| x * w.sqrt()).collect()
     }
 
@@ -249,7 +250,7 @@ fn weights(roles: &[Role]) -> Vec<f32> {
         Role::Past(_) => 0.25,
         Role::Ahead(1) => 0.5,
         Role::Ahead(_) => 0.15,
-        Role::Weekday | Role::Season | Role::Extra => 0.0,
+        Role::Weekday | Role::Season | Role::Extra | Role::Candidate => 0.0,
     };
     let count = |role: Role| roles.iter().filter(|r| **r == role).count().max(1) as f32;
     let total: f32 = roles.iter().map(raw).sum::<f32>().max(f32::MIN_POSITIVE);
@@ -277,8 +278,16 @@ mod tests {
         let origins = (0..n as i64).map(|d| forewatt_domain::Time::from_seconds(d * 86_400)).collect();
         let features = crate::matrix::FeatureMatrix { names: vec![], keys: vec![], values: vec![] };
         let data = crate::matrix::TrainingSet { features, target: vec![], past: None };
-        let frame =
-            DayFrame { data, rows: vec![], output_of: vec![], window: usize::MAX, origins, inputs, targets };
+        let frame = DayFrame {
+            data,
+            rows: vec![],
+            output_of: vec![],
+            window: usize::MAX,
+            origins,
+            inputs,
+            candidates: 0,
+            targets,
+        };
         let mut gp = Gp::new(SPECS[0], &roles);
         gp.learn(&frame, 25);
         gp.learn(&frame, n); // the last days are added one by one

@@ -1,22 +1,27 @@
 //! The learners of the mixture: one type for all, and who takes part.
 
-use forewatt_domain::Family;
+use forewatt_domain::{Choice, Family, Inputs, Penalty, Recipe, Transform, TreeExtra};
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::chosen::{self, Chosen};
 use super::frame::{DayFrame, Layout, Question};
 use super::gp::{self, Gp};
-use super::lear::{self, Lear};
+use super::lear::{self, Lear, LearSpec};
 use super::mlp::Mlp;
-use super::rows::{LOCAL_PENALTIES, Local, Naive, Trees};
+use super::rows::{LOCAL_PENALTIES, Local, Naive};
+use super::trees::{TreeBase, TreeSpec, Trees};
 
 /// Networks that are averaged to one expert.
 const NETS: u64 = 8;
 /// Windows of the local regressions, in days.
 const LOCAL_WINDOWS: [usize; 2] = [364, 1456];
 /// What trees are grown for: the value itself, and its difference to yesterday's and to that of the last like day.
-const TREE_BASES: [Option<&str>; 3] = [None, Some("lag_day_1"), Some("lag_like_1")];
+const TREE_BASES: [TreeBase; 3] =
+    [TreeBase::Value, TreeBase::Column("lag_day_1"), TreeBase::Column("lag_like_1")];
+/// After so many days a day counts half for trees that are asked to forget.
+const TREE_HALF_LIFE_DAYS: f64 = 364.0;
 /// Fewer days than this teach the learner of a kind nothing.
 const GP_DAYS_MIN: usize = 60;
 const TREE_DAYS_MIN: usize = 90;
@@ -37,6 +42,8 @@ pub enum Learner {
     Local(Local),
     /// Values of the past.
     Naive(Naive),
+    /// LASSOs on the whole course of the days before, their penalties chosen, averaged.
+    Chosen(Vec<Chosen>),
 }
 
 impl Learner {
@@ -44,7 +51,7 @@ impl Learner {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Lear(_) => "lear",
+            Self::Lear(_) | Self::Chosen(_) => "lear",
             Self::Mlp(_) => "mlp",
             Self::Gp(_) => "gp",
             Self::Trees(_) => "trees",
@@ -58,17 +65,24 @@ impl Learner {
     pub fn name(&self) -> String {
         match self {
             Self::Lear(lear) => {
-                let plain = if lear.spec().asinh { "" } else { ", plain" };
+                let plain = if lear.spec().transform == Transform::None { ", plain" } else { "" };
                 format!("lear of {} days{plain}", lear.spec().window)
             }
             Self::Mlp(nets) => format!("{} neural nets", nets.len()),
             Self::Gp(processes) => format!("{} Gaussian processes", processes.len()),
-            Self::Trees(trees) => match trees.base() {
-                Some(base) => format!("trees on the difference to {base}"),
-                None => "trees".to_owned(),
-            },
+            Self::Trees(trees) => {
+                let on = trees.base().map_or(String::new(), |base| format!(" on the difference to {base}"));
+                let (decays, adds) = trees.manner();
+                let decays = if decays { ", old days counting less" } else { "" };
+                format!("trees{on}{decays}{}", if adds { ", added to weekly" } else { "" })
+            }
             Self::Local(local) => format!("local linear of {} days", local.window()),
             Self::Naive(_) => "values of the past".to_owned(),
+            Self::Chosen(lears) => {
+                let windows: Vec<String> = lears.iter().map(|l| l.spec().window.to_string()).collect();
+                let by = lears.first().map_or(Penalty::Aic, Chosen::by);
+                format!("mean of lears of {} days, penalties by {by}", windows.join(", "))
+            }
         }
     }
 
@@ -77,7 +91,7 @@ impl Learner {
     pub fn cost(&self) -> usize {
         match self {
             Self::Naive(_) => 0,
-            Self::Lear(_) => 1,
+            Self::Lear(_) | Self::Chosen(_) => 1,
             Self::Local(_) => 2,
             Self::Gp(_) => 3,
             Self::Trees(_) => 4,
@@ -92,7 +106,7 @@ impl Learner {
             Self::Lear(lear) => lear.experts(),
             Self::Local(_) => LOCAL_PENALTIES.len(),
             Self::Naive(naive) => naive.experts(),
-            Self::Mlp(_) | Self::Gp(_) | Self::Trees(_) => 1,
+            Self::Mlp(_) | Self::Gp(_) | Self::Trees(_) | Self::Chosen(_) => 1,
         }
     }
 
@@ -101,7 +115,7 @@ impl Learner {
         match self {
             Self::Naive(_) => 0.05,
             Self::Local(_) => 0.5,
-            Self::Lear(_) | Self::Mlp(_) | Self::Gp(_) | Self::Trees(_) => 1.0,
+            Self::Lear(_) | Self::Mlp(_) | Self::Gp(_) | Self::Trees(_) | Self::Chosen(_) => 1.0,
         }
     }
 
@@ -113,6 +127,7 @@ impl Learner {
             Self::Gp(processes) => processes.par_iter_mut().for_each(|gp| gp.learn(frame, end)),
             Self::Trees(trees) => trees.learn(frame, end),
             Self::Local(local) => local.learn(frame, end),
+            Self::Chosen(lears) => lears.par_iter_mut().for_each(|lear| lear.learn(frame, end)),
             Self::Naive(_) => {}
         }
     }
@@ -129,6 +144,9 @@ impl Learner {
             Self::Trees(trees) => mean(std::iter::once(trees.predict(question)), question.outputs),
             Self::Local(local) => local.predict(question),
             Self::Naive(naive) => naive.predict(question),
+            Self::Chosen(lears) => {
+                mean(lears.iter().map(|lear| lear.predict(&question.inputs)), question.outputs)
+            }
         }
     }
 
@@ -139,7 +157,9 @@ impl Learner {
             Self::Gp(processes) => processes.iter_mut().for_each(Gp::settle),
             Self::Lear(lear) => lear.settle(),
             Self::Local(local) => local.settle(),
-            Self::Trees(_) | Self::Naive(_) => {}
+            Self::Chosen(lears) => lears.iter_mut().for_each(Chosen::settle),
+            Self::Trees(trees) => trees.settle(),
+            Self::Naive(_) => {}
         }
     }
 
@@ -147,15 +167,19 @@ impl Learner {
     #[must_use]
     pub fn is_sound(&self, layout: &Layout) -> bool {
         let (inputs, outputs, columns) = (layout.inputs(), layout.outputs(), layout.columns().len());
+        let common = layout.common();
         match self {
             Self::Lear(lear) => lear.is_sound(inputs, outputs),
-            Self::Mlp(nets) => !nets.is_empty() && nets.iter().all(|net| net.is_sound(inputs, outputs)),
+            Self::Mlp(nets) => !nets.is_empty() && nets.iter().all(|net| net.is_sound(common, outputs)),
             Self::Gp(processes) => {
-                !processes.is_empty() && processes.iter().all(|gp| gp.is_sound(inputs, outputs))
+                !processes.is_empty() && processes.iter().all(|gp| gp.is_sound(common, outputs))
             }
-            Self::Trees(trees) => trees.is_sound(columns),
+            Self::Trees(trees) => trees.is_sound(columns, inputs, outputs),
             Self::Local(local) => local.is_sound(columns, outputs),
             Self::Naive(naive) => naive.is_sound(columns),
+            Self::Chosen(lears) => {
+                !lears.is_empty() && lears.iter().all(|lear| lear.is_sound(inputs, outputs))
+            }
         }
     }
 }
@@ -169,20 +193,48 @@ fn mean(answers: impl Iterator<Item = Vec<f32>>, outputs: usize) -> Array2<f32> 
     sum / count
 }
 
-/// The learners of a family that can learn from so many days.
-#[must_use]
-pub fn team(family: Family, layout: &Layout, days: usize, seed: u64) -> Vec<Learner> {
-    let roles = layout.roles();
-    // The shortest window beyond the days there are holds all of them; longer ones would only repeat it.
-    let fits = |window: usize, windows: &mut dyn Iterator<Item = usize>| {
-        window <= days || windows.filter(|w| *w > days).min() == Some(window)
+/// Whether a window is one to learn from: the shortest beyond the days there are holds all of them, and longer ones
+/// would only repeat it.
+fn fits(window: usize, days: usize, mut windows: impl Iterator<Item = usize>) -> bool {
+    window <= days || windows.all(|other| other <= days || other >= window)
+}
+
+/// The forests of a mixture.
+fn tree_specs(extras: &[TreeExtra]) -> Vec<TreeSpec> {
+    let asked = |extra| extras.contains(&extra);
+    let half_life_days = asked(TreeExtra::Decay).then_some(TREE_HALF_LIFE_DAYS);
+    let linear = asked(TreeExtra::Linear).then_some(TreeBase::Linear);
+    let bases = TREE_BASES.into_iter().chain(linear);
+    bases.map(|base| TreeSpec { base, half_life_days, adds: asked(TreeExtra::Add) }).collect()
+}
+
+/// The one learner of LEARs whose penalties are chosen; `None` when they are to be mixed.
+fn chosen(choice: &Choice, layout: &Layout, days: usize) -> Option<Learner> {
+    let by = choice.penalty.filter(|penalty| *penalty != Penalty::Mixture)?;
+    let spec = |window: usize| LearSpec {
+        window,
+        inputs: choice.inputs.unwrap_or(Inputs::Base),
+        transform: choice.transform.unwrap_or(Transform::Asinh),
     };
+    let roles = layout.roles();
+    let windows = chosen::WINDOWS.into_iter().filter(|w| fits(*w, days, chosen::WINDOWS.into_iter()));
+    Some(Learner::Chosen(windows.map(|window| Chosen::new(spec(window), by, &roles)).collect()))
+}
+
+/// The learners of a recipe's family that can learn from so many days.
+#[must_use]
+pub fn team(recipe: &Recipe, layout: &Layout, days: usize) -> Vec<Learner> {
+    let (family, seed) = (recipe.family, recipe.seed);
+    let roles = layout.roles();
     let all = matches!(family, Family::Ensemble | Family::Auto);
     let mut team = Vec::new();
-    if all || family == Family::Lear {
+    let one = if family == Family::Lear { chosen(&recipe.choice, layout, days) } else { None };
+    if let Some(one) = one {
+        team.push(one);
+    } else if all || family == Family::Lear {
         let windows = || lear::SPECS.iter().map(|spec| spec.window);
-        let kept = lear::SPECS.iter().filter(|spec| fits(spec.window, &mut windows()));
-        team.extend(kept.map(|spec| Learner::Lear(Lear::new(*spec, &roles))));
+        let kept = lear::SPECS.iter().filter(|spec| fits(spec.window, days, windows()));
+        team.extend(kept.map(|spec| Learner::Lear(Lear::new(spec.asked(&recipe.choice), &roles))));
     }
     if (all && days >= NET_DAYS_MIN) || family == Family::Mlp {
         // Streams of one seed must not meet those of the next.
@@ -190,15 +242,17 @@ pub fn team(family: Family, layout: &Layout, days: usize, seed: u64) -> Vec<Lear
         team.push(Learner::Mlp(nets.collect()));
     }
     if (all && days >= GP_DAYS_MIN) || family == Family::Gp {
-        team.push(Learner::Gp(gp::SPECS.iter().map(|spec| Gp::new(*spec, &roles)).collect()));
+        team.push(Learner::Gp(
+            gp::SPECS.iter().map(|spec| Gp::new(*spec, &roles[..layout.common()])).collect(),
+        ));
     }
     if all {
         if days >= TREE_DAYS_MIN {
-            let grown =
-                TREE_BASES.iter().map(|base| Learner::Trees(Trees::new(seed, layout.columns(), *base)));
-            team.extend(grown);
+            let grown = tree_specs(&recipe.choice.trees).into_iter();
+            let grown = grown.map(|spec| Trees::new(spec, seed, layout.columns(), &roles));
+            team.extend(grown.map(Learner::Trees));
         }
-        let windows = LOCAL_WINDOWS.iter().filter(|w| fits(**w, &mut LOCAL_WINDOWS.into_iter()));
+        let windows = LOCAL_WINDOWS.iter().filter(|w| fits(**w, days, LOCAL_WINDOWS.into_iter()));
         team.extend(windows.map(|window| Learner::Local(Local::new(*window))));
         team.push(Learner::Naive(Naive::new(layout.columns())));
     }
@@ -220,10 +274,11 @@ pub fn prior(team: &[Learner]) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::days::frame::tests::daily;
+    use crate::synthetic::recipe;
 
     fn names(family: Family, days: usize) -> Vec<String> {
         let (layout, _) = daily(1);
-        team(family, &layout, days, 3).iter().map(Learner::name).collect()
+        team(&recipe(family, 3), &layout, days).iter().map(Learner::name).collect()
     }
 
     #[test]
@@ -249,9 +304,54 @@ mod tests {
     }
 
     #[test]
+    fn a_choice_of_penalties_is_one_expert_of_the_published_windows() {
+        let (layout, _) = daily(1);
+        let asked = |penalty, days| {
+            let choice = Choice { penalty: Some(penalty), ..Choice::default() };
+            team(&Recipe { choice, ..recipe(Family::Lear, 3) }, &layout, days)
+        };
+        let published = asked(Penalty::Aic, 2000);
+        assert_eq!(
+            published.iter().map(Learner::name).collect::<Vec<_>>(),
+            ["mean of lears of 56, 84, 1092, 1456 days, penalties by aic"]
+        );
+        assert_eq!(published[0].experts(), 1);
+        assert_eq!(asked(Penalty::Bic, 60)[0].name(), "mean of lears of 56, 84 days, penalties by bic");
+        let mixture: Vec<String> = asked(Penalty::Mixture, 5000).iter().map(Learner::name).collect();
+        assert_eq!(mixture, names(Family::Lear, 5000));
+        for penalty in [Penalty::Aic, Penalty::Bic, Penalty::Rolling, Penalty::Published] {
+            let mut one = asked(penalty, 60).remove(0);
+            let (layout, frame) = daily(60);
+            one.learn(&frame, 60);
+            assert!(one.is_sound(&layout) && one.predict(&frame.question(59)).iter().all(|v| v.is_finite()));
+            one.settle();
+            assert!(one.is_sound(&layout));
+        }
+    }
+
+    #[test]
+    fn trees_do_what_they_are_asked_for() {
+        let (layout, _) = daily(1);
+        let named = |trees: Vec<TreeExtra>| -> Vec<String> {
+            let asked =
+                Recipe { choice: Choice { trees, ..Choice::default() }, ..recipe(Family::Ensemble, 3) };
+            let team = team(&asked, &layout, 120);
+            let trees = team.iter().filter(|learner| matches!(learner, Learner::Trees(_)));
+            trees.map(Learner::name).collect()
+        };
+        let usual = ["trees", "trees on the difference to lag_day_1"];
+        assert_eq!(named(vec![])[..2], usual);
+        let one_more = named(vec![TreeExtra::Linear]);
+        assert_eq!((one_more.len(), &one_more[..2]), (4, &usual.map(str::to_owned)[..]));
+        assert_eq!(one_more[3], "trees on the difference to a linear forecast");
+        let both = named(vec![TreeExtra::Add, TreeExtra::Decay]);
+        assert!(both.len() == 3 && both[0] == "trees, old days counting less, added to weekly", "{both:?}");
+    }
+
+    #[test]
     fn kinds_are_trusted_alike_but_for_those_in_case_others_fail() {
         let (layout, _) = daily(1);
-        let team = team(Family::Ensemble, &layout, 1456, 3);
+        let team = team(&recipe(Family::Ensemble, 3), &layout, 1456);
         let prior = prior(&team);
         assert_eq!(prior.len(), team.iter().map(Learner::experts).sum::<usize>());
         let mut from = 0;
@@ -278,7 +378,7 @@ mod tests {
     #[test]
     fn seeds_do_not_share_their_networks() {
         let (layout, _) = daily(1);
-        let nets = |seed: u64| match team(Family::Mlp, &layout, 14, seed).remove(0) {
+        let nets = |seed: u64| match team(&recipe(Family::Mlp, seed), &layout, 14).remove(0) {
             Learner::Mlp(nets) => nets,
             _ => vec![],
         };

@@ -4,11 +4,12 @@
 //! targets, Adam with decoupled weight decay (Kingma and Ba 2015; Loshchilov and Hutter 2019; Huber 1964). The
 //! linear path matters most: without it the net loses to a LASSO. Deterministic for a seed.
 
+use forewatt_domain::Transform;
 use ndarray::{Array1, Array2, ArrayView2, Axis, Zip, s};
 use serde::{Deserialize, Serialize};
 
 use super::frame::DayFrame;
-use super::lear::scaled_targets;
+use super::reader::scaled_targets;
 use super::scale::Scaler;
 use crate::random::Random;
 use crate::wide::wide;
@@ -137,7 +138,7 @@ impl Mlp {
     /// One that has learned nothing yet.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let none = Scaler::new(Array2::zeros((0, 0)).view(), true);
+        let none = Scaler::new(Array2::zeros((0, 0)).view(), Transform::Asinh);
         let empty = Layer { weights: Array2::zeros((0, 0)), bias: Array1::zeros(0), moments: None };
         Self {
             seed,
@@ -157,9 +158,9 @@ impl Mlp {
         let days = frame.span(end, WINDOW);
         if self.begun.is_none_or(|begun| end >= begun + RENEWAL_DAYS) {
             let targets = frame.targets.slice(s![days.clone(), ..]);
-            let inputs = frame.inputs.slice(s![days, ..]);
-            self.inputs = Scaler::new(inputs, true);
-            self.outputs = Scaler::new(targets, true);
+            let inputs = frame.common().slice_move(s![days, ..]);
+            self.inputs = Scaler::new(inputs, Transform::Asinh);
+            self.outputs = Scaler::new(targets, Transform::Asinh);
             let x = self.inputs.forward_all(inputs);
             let y = scaled_targets(&self.outputs, targets);
             self.begin(&x, &y, end);
@@ -168,7 +169,7 @@ impl Mlp {
         let mut random = Random::new(self.seed, end as u64);
         let drawn: Vec<usize> =
             (0..DAILY_STEPS * BATCH).map(|_| days.start + random.below(days.len())).collect();
-        let x = self.inputs.forward_all(frame.inputs.select(Axis(0), &drawn).view());
+        let x = self.inputs.forward_all(frame.common().select(Axis(0), &drawn).view());
         let y = scaled_targets(&self.outputs, frame.targets.select(Axis(0), &drawn).view());
         let rows: Vec<usize> = (0..drawn.len()).collect();
         for batch in rows.chunks(BATCH) {
@@ -276,7 +277,8 @@ impl Mlp {
     /// The answer from raw inputs, one value per output.
     #[must_use]
     pub fn predict(&self, inputs: &[f32]) -> Vec<f32> {
-        let x = self.inputs.forward_row(inputs);
+        // The candidates that follow are for those who choose among inputs.
+        let x = self.inputs.forward_row(&inputs[..self.inputs.columns()]);
         let n = x.len();
         let output = match Array2::from_shape_vec((1, n), x) {
             Ok(x) => self.forward(x.view(), None).output,

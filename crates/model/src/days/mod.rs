@@ -3,10 +3,10 @@
 //! | room | what is in it |
 //! |---|---|
 //! | `frame` | days as rows: inputs, outputs, and where both stand in the feature matrix |
-//! | `scale` | median, deviation, inverse hyperbolic sine |
-//! | `lear`, `lasso`, `moments` | LASSOs on the whole course of the days before |
+//! | `scale` | median, deviation, and the curve between (inverse hyperbolic sine, powers, ranks, ...) |
+//! | `lear`, `chosen`, `reader`, `lasso`, `moments` | LASSOs on the whole course of the days before |
 //! | `mlp`, `gp` | small neural networks, Gaussian processes |
-//! | `rows` | trees, local regressions and naive values: learners that read single rows |
+//! | `trees`, `rows` | trees, local regressions and naive values: learners that read single rows |
 //! | `learner` | one type for all of them, and who takes part |
 //! | `roll` | what every learner would have said of each past day |
 //! | `race` | which learners are worth their time |
@@ -24,6 +24,7 @@ mod adaptive;
 mod averaging;
 mod blend;
 mod boa;
+mod chosen;
 mod crps;
 mod errors;
 mod fans;
@@ -38,11 +39,13 @@ pub(crate) mod model;
 pub(crate) mod moments;
 mod quantreg;
 pub(crate) mod race;
+mod reader;
 pub(crate) mod roll;
 pub mod rows;
 mod scale;
 mod simplex;
 pub(crate) mod state;
+pub mod trees;
 
 pub use frame::OUTPUTS_MAX;
 pub use model::{DAYS_MIN, DayModel};

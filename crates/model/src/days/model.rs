@@ -98,7 +98,7 @@ impl DayModel {
         let lag = layout.lag();
         let known = |day: usize| day.saturating_sub(lag);
         let learns = |day: usize| (day - begin).is_multiple_of(WARM_UP_REFIT_DAYS);
-        let mut team = team(recipe.family, &layout, known(begin), recipe.seed);
+        let mut team = team(recipe, &layout, known(begin));
         let every_day = |_: usize| true;
         let course = Course { days: begin..days, known: &known, learns: &learns, progress: &|| true };
         let race = Race { family: recipe.family, frame: &frame, days: known(begin), lag };
@@ -210,7 +210,7 @@ pub fn place(answer: &mut Predictions, row: usize, output: usize, level: &[f32],
 
 #[cfg(test)]
 mod tests {
-    use forewatt_domain::{Family, Horizon, Resolution};
+    use forewatt_domain::Family;
 
     use super::*;
     use crate::artifact::{Artifact, decode, encode};
@@ -218,20 +218,7 @@ mod tests {
     use crate::synthetic::{self, Shape};
 
     fn recipe(family: Family) -> Recipe {
-        Recipe {
-            target: "load".parse().unwrap(),
-            family,
-            covariates: vec![],
-            resolution: Resolution::HOUR,
-            horizon: Horizon::from_steps(24, Resolution::HOUR).unwrap(),
-            levels: QuantileLevels::parse("0.1,0.5,0.9").unwrap(),
-            origin_every_steps: 24,
-            training_days: None,
-            non_negative: false,
-            daily: false,
-            any_hour: false,
-            seed: 4,
-        }
+        synthetic::recipe(family, 4)
     }
 
     fn data(days: usize) -> TrainingSet {

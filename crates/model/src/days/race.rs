@@ -143,7 +143,7 @@ mod tests {
 
     fn race(frame: &DayFrame, time_left: Option<&TimeLeft<'_>>) -> (Vec<String>, Vec<String>) {
         let (layout, days) = (Layout::new(&frame.data.features).unwrap(), 60);
-        let mut team = team(Family::Auto, &layout, days, 1);
+        let mut team = team(&synthetic::recipe(Family::Auto, 1), &layout, days);
         let notes = Race { family: Family::Auto, frame, days, lag: 0 }.select(&mut team, time_left);
         (team.iter().map(Learner::name).collect(), notes)
     }

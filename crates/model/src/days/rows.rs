@@ -1,9 +1,9 @@
-//! Models of single rows that take part in the mixture of whole days: trees for all hours, one LASSO per hour on the
-//! features of its own row, and values of the past as they are.
+//! Models of single rows that take part in the mixture of whole days, beside trees: one LASSO per hour on the features of
+//! its own row, and values of the past as they are.
 
 use std::ops::Range;
 
-use forewatt_domain::QuantileLevels;
+use forewatt_domain::Transform;
 use ndarray::Array2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -12,108 +12,6 @@ use super::frame::{DayFrame, Question};
 use super::lasso;
 use super::moments::{Covariances, Moments, Window};
 use super::scale::Scaler;
-use crate::gbdt::{Booster, Forest, MIN_ROWS, Params};
-use crate::matrix::{FeatureMatrix, TrainingSet};
-use crate::predict::{Fit, Predict};
-
-/// Days the trees learn from.
-const TREE_WINDOW: usize = 1456;
-/// After so many days the trees are grown anew.
-const TREE_RENEWAL_DAYS: usize = 28;
-/// How the trees are grown: without held-out rows, so that they see yesterday; the mixture judges them.
-const TREES: usize = 250;
-
-/// A boosted forest for all hours on the scaled target, its middle quantile only.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Trees {
-    seed: u64,
-    names: Vec<String>,
-    /// The column whose value is taken off the target first, if any.
-    base: Option<u32>,
-    scaler: Scaler,
-    forest: Option<Forest>,
-    grown_at: usize,
-}
-
-impl Trees {
-    /// One that has learned nothing yet; with a `base` it learns the difference to that column.
-    #[must_use]
-    pub fn new(seed: u64, names: &[String], base: Option<&str>) -> Self {
-        let base = base.and_then(|base| names.iter().position(|name| name == base));
-        Self {
-            seed,
-            names: names.to_vec(),
-            base: base.map(|column| column as u32),
-            scaler: Scaler::new(Array2::zeros((0, 1)).view(), true),
-            forest: None,
-            grown_at: 0,
-        }
-    }
-
-    /// The column it learns the difference to, if any.
-    #[must_use]
-    pub fn base(&self) -> Option<&str> {
-        self.base.map(|column| self.names[column as usize].as_str())
-    }
-
-    /// Grows the forest anew when it is old.
-    pub fn learn(&mut self, frame: &DayFrame, end: usize) {
-        if self.forest.is_some() && end < self.grown_at + TREE_RENEWAL_DAYS {
-            return;
-        }
-        let days = frame.span(end, TREE_WINDOW);
-        let (Some(first), Some(last)) = (frame.rows[days.clone()].first(), frame.rows[days].last()) else {
-            return;
-        };
-        let features = &frame.data.features;
-        let value = |i: usize| frame.data.target[i] - self.offset(features.row(i));
-        let rows: Vec<usize> = (first.start..last.end).filter(|&i| value(i).is_finite()).collect();
-        if rows.len() < MIN_ROWS {
-            return;
-        }
-        let raw: Vec<f32> = rows.iter().map(|&i| value(i)).collect();
-        let column = Array2::from_shape_fn((raw.len(), 1), |(i, _)| raw[i]);
-        let scaler = Scaler::new(column.view(), true);
-        let target = raw.iter().map(|&v| scaler.forward(0, v)).collect();
-        let data = TrainingSet { features: features.select(&rows), target, past: None };
-        let params =
-            Params { trees: TREES, held_out_share: 0.0, refit: false, seed: self.seed, ..Params::default() };
-        if let Ok(forest) = (Booster { params }).fit(&data, &median()) {
-            (self.scaler, self.forest, self.grown_at) = (scaler, Some(forest), end);
-        }
-    }
-
-    fn offset(&self, row: &[f32]) -> f32 {
-        self.base.map_or(0.0, |column| row[column as usize])
-    }
-
-    /// One value per output; NaN where it cannot tell.
-    #[must_use]
-    pub fn predict(&self, question: &Question<'_>) -> Vec<f32> {
-        let mut answer = vec![f32::NAN; question.outputs];
-        let Some(forest) = &self.forest else { return answer };
-        let values = question.rows.iter().flat_map(|(_, row)| row.iter().copied()).collect();
-        let matrix = FeatureMatrix { names: self.names.clone(), keys: question.keys.to_vec(), values };
-        if let Ok(predicted) = forest.predict(&matrix) {
-            for ((output, row), scaled) in question.rows.iter().zip(&predicted.quantiles) {
-                answer[*output] = self.scaler.inverse(0, *scaled) + self.offset(row);
-            }
-        }
-        answer
-    }
-
-    /// Whether the parts fit together; false only for a decoded artifact that was not made here.
-    #[must_use]
-    pub fn is_sound(&self, columns: usize) -> bool {
-        self.names.len() == columns
-            && self.scaler.is_sound(1)
-            && self.base.is_none_or(|c| (c as usize) < self.names.len())
-    }
-}
-
-fn median() -> QuantileLevels {
-    QuantileLevels::new(vec![0.5]).unwrap_or_else(|_| QuantileLevels::deciles()) // one half is a level
-}
 
 /// Penalties of the local regressions, as in [`super::lear`].
 pub const LOCAL_PENALTIES: [f64; 3] = [0.5, 0.125, 0.03125];
@@ -157,8 +55,8 @@ impl Local {
         let outputs = frame.targets.ncols();
         let columns = frame.data.features.columns();
         if self.outputs.len() != outputs {
-            let none = Scaler::new(Array2::zeros((0, columns)).view(), true);
-            let output = Scaler::new(Array2::zeros((0, 1)).view(), true);
+            let none = Scaler::new(Array2::zeros((0, columns)).view(), Transform::Asinh);
+            let output = Scaler::new(Array2::zeros((0, 1)).view(), Transform::Asinh);
             let n = LOCAL_PENALTIES.len();
             let (slopes, intercepts) = (vec![0.0; n * columns], vec![0.0; n]);
             let blank = Regression { inputs: none, output, slopes, intercepts, window: None };
@@ -224,8 +122,8 @@ impl Regression {
             }
             let raw = Array2::from_shape_fn((rows.len(), n), |(r, c)| data.features.row(rows[r])[c]);
             let targets = Array2::from_shape_fn((rows.len(), 1), |(r, _)| data.target[rows[r]]);
-            self.inputs = Scaler::new(raw.view(), true);
-            self.output = Scaler::new(targets.view(), true);
+            self.inputs = Scaler::new(raw.view(), Transform::Asinh);
+            self.output = Scaler::new(targets.view(), Transform::Asinh);
             let x = self.inputs.forward_all(raw.view()).mapv(f64::from);
             let y = self.output.forward_all(targets.view()).mapv(f64::from);
             let moments = Moments::new(x.view(), y.view());
@@ -302,23 +200,8 @@ impl Naive {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::days::frame::tests::daily;
+    use crate::days::frame::tests::{daily, obedient};
     use crate::synthetic::NAMES;
-
-    /// Days whose values are the useless column of their row, the later the more of it, and 30 more.
-    fn obedient(days: usize) -> DayFrame {
-        let (_, mut frame) = daily(days);
-        let column = NAMES.len() - 1;
-        for (d, rows) in frame.rows.clone().into_iter().enumerate() {
-            for i in rows {
-                let share = 1.0 + frame.output_of[i] as f32 / 8.0;
-                let value = share * frame.data.features.row(i)[column] + 30.0;
-                frame.data.target[i] = value;
-                frame.targets[(d, frame.output_of[i])] = value;
-            }
-        }
-        frame
-    }
 
     #[test]
     fn local_regressions_read_their_own_row() {
@@ -355,28 +238,6 @@ mod tests {
         assert_eq!((window(&moved).renewed, window(&late).renewed), (115, 116));
         let count = |local: &Local| window(local).moments.covariances().count;
         assert_eq!((count(&moved), count(&late)), (112.0, 112.0));
-    }
-
-    #[test]
-    fn trees_learn_a_difference_and_are_grown_anew_when_old() {
-        let frame = obedient(110);
-        let names = &frame.data.features.names;
-        let mut trees = Trees::new(1, names, Some("lag_day_1"));
-        assert_eq!((trees.base(), Trees::new(1, names, Some("nothing")).base()), (Some("lag_day_1"), None));
-        assert!(trees.predict(&frame.question(0)).iter().all(|v| v.is_nan()), "it has learned nothing yet");
-        trees.learn(&frame, 60);
-        let question = frame.question(100);
-        let said = trees.predict(&question);
-        let mut higher = question.rows.iter().map(|(h, row)| (*h, row.to_vec())).collect::<Vec<_>>();
-        higher[5].1[2] = 1e6;
-        let rows = higher.iter().map(|(h, row)| (*h, row.as_slice())).collect();
-        let moved = trees.predict(&Question { rows, ..question.clone() });
-        assert!(moved[5] - said[5] > 9e5, "the value of the base is added to the difference");
-        assert_eq!(moved[4].to_bits(), said[4].to_bits());
-        trees.learn(&frame, 60 + TREE_RENEWAL_DAYS - 1);
-        assert_eq!(trees.grown_at, 60);
-        trees.learn(&frame, 60 + TREE_RENEWAL_DAYS);
-        assert_eq!(trees.grown_at, 60 + TREE_RENEWAL_DAYS);
     }
 
     #[test]

@@ -141,7 +141,7 @@ impl<'a> Day<'a> {
 
 #[cfg(test)]
 mod tests {
-    use forewatt_domain::{Family, Horizon, QuantileLevels, Recipe, Resolution};
+    use forewatt_domain::{Choice, Family, Horizon, QuantileLevels, Recipe, Resolution};
 
     use super::*;
     use crate::explain::{Background, Explanation, Grouping, Method, explain};
@@ -209,6 +209,7 @@ mod tests {
             origin_every_steps: 24,
             training_days: None,
             non_negative: false,
+            choice: Choice::default(),
             daily: false,
             any_hour: false,
             seed: 1,

@@ -1,6 +1,6 @@
 //! What explanations promise: they add up, are exact where they say so, and name the right cause.
 
-use forewatt_domain::{Family, Horizon, QuantileLevels, Recipe, Resolution};
+use forewatt_domain::{Choice, Family, Horizon, QuantileLevels, Recipe, Resolution};
 
 use super::member::{Shares, Task, of_model};
 use super::trees::{Trees, Walker};
@@ -27,6 +27,7 @@ fn recipe(family: Family) -> Recipe {
         origin_every_steps: 24,
         training_days: None,
         non_negative: false,
+        choice: Choice::default(),
         daily: false,
         any_hour: false,
         seed: 1,

@@ -1,7 +1,7 @@
 //! Every group of features against small cases computed by hand.
 
 use forewatt_domain::{
-    Family, Location, Observation, QuantileLevels, Recipe, Resolution, Series, SeriesKind, TimeGrid,
+    Choice, Family, Location, Observation, QuantileLevels, Recipe, Resolution, Series, SeriesKind, TimeGrid,
 };
 use jiff::SignedDuration;
 
@@ -370,6 +370,7 @@ fn the_past_is_the_mean_temperature_before_the_cutoff_as_known_then() {
         any_hour: false,
         seed: 1,
         non_negative: true,
+        choice: Choice::default(),
     };
     let known = past(&data, &recipe, grid.time(100)).unwrap();
     assert_eq!((known.start, known.values.len()), (grid.start, 100));

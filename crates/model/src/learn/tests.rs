@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::synthetic::{self, Shape};
-use forewatt_domain::{Horizon, Resolution};
+use forewatt_domain::{Choice, Horizon, Resolution};
 
 pub(super) fn recipe(family: Family, levels: &str) -> Recipe {
     Recipe {
@@ -17,6 +17,7 @@ pub(super) fn recipe(family: Family, levels: &str) -> Recipe {
         any_hour: false,
         training_days: None,
         non_negative: false,
+        choice: Choice::default(),
         seed: 7,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use forewatt_domain::time::{MICROS_PER_DAY, MICROS_PER_HOUR};
 
-use forewatt_domain::{Family, Horizon, Recipe};
+use forewatt_domain::{Choice, Family, Horizon, Recipe};
 
 use super::*;
 use crate::learn::{Model, learn};
@@ -176,6 +176,7 @@ fn mixtures_for_a_month_weigh_it_by_held_out_years_and_are_not_calibrated() {
         any_hour: false,
         seed: 1,
         non_negative: true,
+        choice: Choice::default(),
     };
     data.features = rows((24 * 7..end - 480).step_by(240), 480);
     let hour = |key: &RowKey| (key.valid_time.micros() / MICROS_PER_HOUR) as usize;

@@ -16,6 +16,7 @@ use forewatt_service::{Outcome, Refit};
 use jiff::SignedDuration;
 
 use super::arguments::{self, When};
+use super::choice::ChoiceArgs;
 use super::context::Context;
 use super::import::{self, About};
 use super::models::version_id;
@@ -99,6 +100,8 @@ pub struct Args {
     /// No chart
     #[arg(long)]
     no_plot: bool,
+    #[command(flatten)]
+    choice: ChoiceArgs,
 }
 
 /// What only a file needs.
@@ -310,6 +313,7 @@ fn request(
         levels: args.quantiles.clone(),
         training_days: args.training_days,
         any_hour: false,
+        choice: args.choice.clone().into(),
         seed: args.seed.unwrap_or(train.seed),
         budget: args.budget,
     })

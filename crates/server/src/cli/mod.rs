@@ -3,6 +3,7 @@
 mod arguments;
 mod backtest;
 mod backtest_report;
+mod choice;
 mod compare;
 mod compare_report;
 mod config;

@@ -9,6 +9,7 @@ use indicatif::ProgressBar;
 use jiff::SignedDuration;
 
 use super::arguments;
+use super::choice::ChoiceArgs;
 use super::context::Context;
 use super::models;
 
@@ -64,6 +65,8 @@ pub struct Args {
     /// Only register the version; the champion stays
     #[arg(long)]
     no_promote: bool,
+    #[command(flatten)]
+    choice: ChoiceArgs,
 }
 
 impl Args {
@@ -80,6 +83,7 @@ impl Args {
             quantiles: self.quantiles,
             training_days: self.training_days,
             backtest_days: self.backtest_days,
+            choice: self.choice.into(),
             seed: self.seed,
             budget: self.budget.map(|budget| budget.to_string()),
             promote: !self.no_promote,

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
-use forewatt_service::domain::{Covariate, QuantileLevels};
+use forewatt_service::domain::{Choice, Covariate, QuantileLevels};
 use forewatt_service::jobs::Work;
 use forewatt_service::train::TrainRequest;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,8 @@ pub struct TrainBody {
     pub training_days: Option<u32>,
     /// Days at the end of the data that its backtest covers.
     pub backtest_days: Option<u32>,
+    /// What is asked of the family beyond its name.
+    pub choice: Option<ChoiceBody>,
     /// The seed of everything random.
     pub seed: Option<u64>,
     /// About how long it may take: `PT10M`; only with `auto`, which tries learners from the cheapest on as long as there
@@ -43,6 +45,39 @@ pub struct TrainBody {
     pub budget: Option<String>,
     /// Make it champion when it beats the present one; true when absent.
     pub promote: Option<bool>,
+}
+
+/// What is asked of a family beyond its name; what is left out is as the family does it.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChoiceBody {
+    /// With `lear`: the `mixture` of all penalties, or one by day and hour, by `aic`, `bic`, `rolling`
+    /// errors, or as `published` (the LEAR ensemble of Lago et al. 2021).
+    pub penalty: Option<String>,
+    /// With `lear`: `asinh`, `box-cox`, `probit`, `mirror-log` or `none`, about the median.
+    pub transform: Option<String>,
+    /// With `lear`: `base` (courses of past days, covariates, weekdays), `courses` (the last like day and the season,
+    /// too), `summaries` of them too, or `all`: ramps, changes and splines of temperatures as well.
+    pub inputs: Option<String>,
+    /// With `auto`, any of `linear` (one more forest learns what a linear forecast gets wrong), `decay` (old days count
+    /// less), `add` (trees for the newest days every week).
+    pub trees: Option<Vec<String>>,
+}
+
+impl ChoiceBody {
+    fn read(self, wrong: &mut Vec<FieldError>) -> Choice {
+        Choice {
+            penalty: self.penalty.and_then(|text| kept(wrong, "choice.penalty", text.parse())),
+            transform: self.transform.and_then(|text| kept(wrong, "choice.transform", text.parse())),
+            inputs: self.inputs.and_then(|text| kept(wrong, "choice.inputs", text.parse())),
+            trees: self
+                .trees
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|text| kept(wrong, "choice.trees", text.parse()))
+                .collect(),
+        }
+    }
 }
 
 /// A series the model may read.
@@ -71,6 +106,7 @@ impl TrainBody {
                 })
                 .collect()
         });
+        let choice = self.choice.unwrap_or_default().read(&mut wrong);
         match series {
             Some(series) if wrong.is_empty() => Ok(TrainRequest {
                 model,
@@ -79,6 +115,7 @@ impl TrainBody {
                 quantiles,
                 training_days: self.training_days,
                 backtest_days: self.backtest_days,
+                choice,
                 seed: self.seed,
                 budget: self.budget,
                 promote: self.promote.unwrap_or(true),
@@ -154,4 +191,26 @@ pub async fn show(State(app): State<AppState>, TextPath(id): TextPath, params: P
         return Err(Problem::invalid("path.id", "is not the id of a job: GET /v1/jobs lists them"));
     }
     reply::json(&app.service.job(&id).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use forewatt_service::domain::{Penalty, TreeExtra};
+
+    use super::*;
+
+    fn body(choice: &str) -> TrainBody {
+        serde_json::from_str(&format!(r#"{{"series":"load","model":"lear","choice":{choice}}}"#)).unwrap()
+    }
+
+    #[test]
+    fn a_choice_is_read_and_every_wrong_word_is_named() {
+        let read = body(r#"{"penalty":"bic","trees":["linear"]}"#).read().unwrap();
+        assert_eq!((read.choice.penalty, read.choice.trees), (Some(Penalty::Bic), vec![TreeExtra::Linear]));
+        assert!(body("{}").read().unwrap().choice.is_usual());
+        let wrong = body(r#"{"penalty":"aicc","transform":"log","trees":["add","x"]}"#).read().unwrap_err();
+        let fields: Vec<&str> = wrong.errors.iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(fields, ["body.choice.penalty", "body.choice.transform", "body.choice.trees"]);
+        assert!(serde_json::from_str::<ChoiceBody>(r#"{"lambda":1}"#).is_err());
+    }
 }

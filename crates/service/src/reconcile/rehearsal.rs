@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use forewatt_domain::time::MICROS_PER_DAY;
-use forewatt_domain::{Family, ForecastPoint, QuantileLevels, Series, SeriesName, Time};
+use forewatt_domain::{Choice, Family, ForecastPoint, QuantileLevels, Series, SeriesName, Time};
 use forewatt_model::backtest::{BacktestRow, Outcome, Refit};
 use forewatt_model::dataset::Dataset;
 use forewatt_model::features;
@@ -123,6 +123,7 @@ fn play(
         levels: ahead.cloned().unwrap_or_else(QuantileLevels::deciles),
         training_days: Some(TRAINING_DAYS),
         any_hour: true,
+        choice: Choice::default(),
         seed,
         budget: None,
     };

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use forewatt_domain::{Alias, Family, Horizon, QuantileLevels, Recipe, Resolution, SeriesName, VersionId};
+use forewatt_domain::{
+    Alias, Choice, Family, Horizon, QuantileLevels, Recipe, Resolution, SeriesName, VersionId,
+};
 
 use super::{Harness, described, hour, is_missing, named, with_series};
 use crate::{AliasMove, Error, NewVersion, SeriesStore, VersionStore};
@@ -25,6 +27,7 @@ pub async fn trained<S: VersionStore>(store: &S, name: &SeriesName) -> NewVersio
             any_hour: false,
             training_days: Some(365),
             non_negative: true,
+            choice: Choice::default(),
             seed: u64::MAX,
         },
         parent: None,

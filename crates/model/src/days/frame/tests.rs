@@ -12,6 +12,21 @@ pub fn daily(days: usize) -> (Layout, DayFrame) {
     (layout, frame)
 }
 
+/// Days whose values are the useless column of their row, the later the more of it, and 30 more.
+pub fn obedient(days: usize) -> DayFrame {
+    let (_, mut frame) = daily(days);
+    let column = synthetic::NAMES.len() - 1;
+    for (d, rows) in frame.rows.clone().into_iter().enumerate() {
+        for i in rows {
+            let share = 1.0 + frame.output_of[i] as f32 / 8.0;
+            let value = share * frame.data.features.row(i)[column] + 30.0;
+            frame.data.target[i] = value;
+            frame.targets[(d, frame.output_of[i])] = value;
+        }
+    }
+    frame
+}
+
 const NAMES: [&str; 9] = [
     "lag_day_1",
     "lag_day_7",
@@ -23,6 +38,19 @@ const NAMES: [&str; 9] = [
     "day_of_year_sin",
     "mean_168h",
 ];
+
+/// One forecast start with columns of these names; `value` tells each from the place of its column and the lead.
+pub fn matrix(
+    names: &[&str],
+    steps: usize,
+    per_day: usize,
+    value: impl Fn(usize, usize) -> f32,
+) -> FeatureMatrix {
+    let keys = start(per_day, &slots(steps, per_day)).keys;
+    let values = (0..steps).flat_map(|lead| (0..names.len()).map(move |c| (c, lead)));
+    let names = names.iter().map(|&name| name.to_owned()).collect();
+    FeatureMatrix { names, keys, values: values.map(|(c, lead)| value(c, lead)).collect() }
+}
 
 /// One forecast start whose values are 1000 times the column plus the lead; `slots` are times on the clock.
 fn start(per_day: usize, slots: &[u16]) -> FeatureMatrix {
