@@ -33,6 +33,8 @@ pub enum Family {
     Auto,
     /// Quantiles of the load under the temperatures of past years, for weeks and months ahead.
     Scenario,
+    /// One model of the next steps from the last two weeks, learned from the series and its peers.
+    Windows,
 }
 
 /// The text names no family.
@@ -45,7 +47,7 @@ pub struct UnknownFamily {
 
 impl Family {
     /// The words that name the families, in the order of [`Family::ALL`].
-    pub const NAMES: [&'static str; 10] = [
+    pub const NAMES: [&'static str; 11] = [
         "seasonal-naive",
         "seasonal-empirical",
         "linear",
@@ -56,9 +58,10 @@ impl Family {
         "ensemble",
         "auto",
         "scenario",
+        "windows",
     ];
     /// Every family; the order is that of stored models, so new ones come last.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::SeasonalNaive,
         Self::SeasonalEmpirical,
         Self::Linear,
@@ -69,6 +72,7 @@ impl Family {
         Self::Ensemble,
         Self::Auto,
         Self::Scenario,
+        Self::Windows,
     ];
 
     /// Whether it learns from the whole course of past temperatures: of the mixtures only those that look far ahead.

@@ -18,6 +18,7 @@ pub mod linear;
 pub mod matrix;
 pub mod member;
 pub mod metrics;
+mod net;
 pub mod predict;
 pub mod quality;
 pub mod quantile;
@@ -26,3 +27,4 @@ pub mod scenario;
 #[cfg(test)]
 mod synthetic;
 mod wide;
+pub mod windows;

@@ -63,7 +63,12 @@ impl Member {
                 Self::Gbdt(Booster { params }.fit(data, levels)?)
             }
             Family::Scenario => Self::Scenario(Box::new(Scenario.fit(data, levels)?)),
-            Family::Lear | Family::Mlp | Family::Gp | Family::Ensemble | Family::Auto => {
+            Family::Lear
+            | Family::Mlp
+            | Family::Gp
+            | Family::Ensemble
+            | Family::Auto
+            | Family::Windows => {
                 let what = format!(
                     "{family} is no model of single rows and cannot be a member of an ensemble of them"
                 );

@@ -75,7 +75,7 @@ impl Trees {
         let column = Array2::from_shape_fn((raw.len(), 1), |(i, _)| raw[i]);
         let scaler = Scaler::new(column.view(), true);
         let target = raw.iter().map(|&v| scaler.forward(0, v)).collect();
-        let data = TrainingSet { features: features.select(&rows), target, past: None };
+        let data = TrainingSet { features: features.select(&rows), target, past: None, courses: None };
         let params =
             Params { trees: TREES, held_out_share: 0.0, refit: false, seed: self.seed, ..Params::default() };
         if let Ok(forest) = (Booster { params }).fit(&data, &median()) {
@@ -93,7 +93,7 @@ impl Trees {
         let mut answer = vec![f32::NAN; question.outputs];
         let Some(forest) = &self.forest else { return answer };
         let values = question.rows.iter().flat_map(|(_, row)| row.iter().copied()).collect();
-        let matrix = FeatureMatrix { names: self.names.clone(), keys: question.keys.to_vec(), values };
+        let matrix = FeatureMatrix { names: self.names.clone(), keys: question.keys.to_vec(), values, windows: None };
         if let Ok(predicted) = forest.predict(&matrix) {
             for ((output, row), scaled) in question.rows.iter().zip(&predicted.quantiles) {
                 answer[*output] = self.scaler.inverse(0, *scaled) + self.offset(row);
