@@ -15,7 +15,7 @@ const TARGET_MAX: f32 = 15.0;
 /// The shape of the last day counts less than its moves, or the ridge would lean on it.
 const SHAPE_SHARE: f32 = 0.3;
 /// A window of which more than this share is unknown teaches nothing.
-const UNKNOWN_MAX: f32 = 0.1;
+const UNKNOWN_MAX: f32 = 0.25;
 /// No usual move is smaller than this share of the usual size: a constant series has no moves to measure by.
 const UNIT_SHARE: f32 = 1e-4;
 
@@ -199,12 +199,13 @@ impl Rows {
     }
 }
 
-/// At most about `most` places in all courses, spread evenly over the hours of the day; targets end before `ends`.
+/// About `most` places in all courses at most (half as many more, where a finer stride is that near), spread evenly
+/// over the hours of the day; in every span targets end before its end.
 #[must_use]
 pub fn places(courses: &[Course], spans: &[(usize, usize)], most: usize, shape: Shape) -> Vec<(usize, usize)> {
     let all: usize =
         spans.iter().map(|&(from, end)| end.saturating_sub(from.max(shape.length()) + shape.horizon)).sum();
-    let mut stride = all.div_ceil(most.max(1)).max(1);
+    let mut stride = (2 * all).div_ceil(3 * most.max(1)).max(1);
     while stride > 1 && gcd(stride, shape.season) != 1 {
         stride += 1;
     }

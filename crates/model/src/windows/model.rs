@@ -65,7 +65,7 @@ impl Pool {
                 let rows = places.len();
                 return Err(ModelError::TooFewRows { family: "windows", rows, needed: WINDOWS_MIN });
             }
-            Ok((Team::learn(&Rows::new(&courses, &places, shape), nets, recipe.seed), places.len()))
+            Ok((Team::learn(&Rows::new(&courses, &places, shape), courses.len(), nets, recipe.seed), places.len()))
         };
         let ends: Vec<usize> = courses.iter().map(Course::len).collect();
         let trials: Vec<usize> = ends.iter().map(|&len| len - held_out(len, shape)).collect();

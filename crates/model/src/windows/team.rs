@@ -24,6 +24,10 @@ const SETTINGS: Settings = Settings {
 const ROWS_SEEN: usize = 120_000;
 const EPOCHS_MAX: usize = 30;
 
+/// So many series are regularisation enough: little dropout then.
+const MANY: usize = 50;
+const DROPOUT_OF_MANY: f32 = 0.05;
+
 /// How many answers a team gives: of least squares, of least absolute errors, of the networks.
 pub const ANSWERS: usize = 3;
 
@@ -39,9 +43,9 @@ pub struct Team {
 }
 
 impl Team {
-    /// Learns from windows, with so many networks.
+    /// Learns from the windows of so many series, with so many networks.
     #[must_use]
-    pub fn learn(rows: &Rows, nets: usize, seed: u64) -> Self {
+    pub fn learn(rows: &Rows, series: usize, nets: usize, seed: u64) -> Self {
         let (x, y) = (&rows.inputs, &rows.targets);
         let (squares, median) = (ridge::squares(x, y, &rows.units), ridge::median(x, y));
         let zeros = || Array1::zeros(x.ncols());
@@ -51,7 +55,8 @@ impl Team {
         let scaled = (x - &center) * &spread;
         let rest = y - &x.dot(&median);
         let epochs = ROWS_SEEN.div_ceil(x.nrows().max(1)).clamp(SETTINGS.epochs, EPOCHS_MAX);
-        let settings = Settings { epochs, ..SETTINGS };
+        let dropout = if series < MANY { SETTINGS.dropout } else { DROPOUT_OF_MANY };
+        let settings = Settings { epochs, dropout, ..SETTINGS };
         let nets = (0..nets)
             .into_par_iter()
             .map(|net| {
