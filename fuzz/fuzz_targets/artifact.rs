@@ -28,6 +28,6 @@ fuzz_target!(|data: &[u8]| {
         local_day: 0,
     };
     let values = (0..names.len() * 20).map(|i| if i % 7 == 0 { f32::NAN } else { i as f32 }).collect();
-    let rows = FeatureMatrix { names, keys: (0..20).map(key).collect(), values };
+    let rows = FeatureMatrix { names, keys: (0..20).map(key).collect(), values, windows: None };
     let _ = model.predict(&rows);
 });

@@ -36,6 +36,8 @@ pub enum Family {
     /// A model that another library made, brought in as a file. Nothing learns it here; its recipe's seed is made of
     /// its files' checksum, so that other files are another recipe.
     Imported,
+    /// One model of the next steps from the last two weeks, learned from the series and its peers.
+    Windows,
 }
 
 /// The text names no family.
@@ -48,7 +50,7 @@ pub struct UnknownFamily {
 
 impl Family {
     /// The words that name the families, in the order of [`Family::ALL`].
-    pub const NAMES: [&'static str; 11] = [
+    pub const NAMES: [&'static str; 12] = [
         "seasonal-naive",
         "seasonal-empirical",
         "linear",
@@ -60,9 +62,10 @@ impl Family {
         "auto",
         "scenario",
         "imported",
+        "windows",
     ];
     /// Every family; the order is that of stored models, so new ones come last.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::SeasonalNaive,
         Self::SeasonalEmpirical,
         Self::Linear,
@@ -74,6 +77,7 @@ impl Family {
         Self::Auto,
         Self::Scenario,
         Self::Imported,
+        Self::Windows,
     ];
 
     /// Whether it learns from the whole course of past temperatures: of the mixtures only those that look far ahead.

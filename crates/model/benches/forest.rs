@@ -34,9 +34,10 @@ fn rows(count: usize) -> TrainingSet {
     let target = values.chunks_exact(COLUMNS).map(target).collect();
     let names = (0..COLUMNS).map(|c| format!("x{c}")).collect();
     TrainingSet {
-        features: FeatureMatrix { names, keys: (0..count).map(key).collect(), values },
+        features: FeatureMatrix { names, keys: (0..count).map(key).collect(), values, windows: None },
         target,
         past: None,
+        courses: None,
     }
 }
 

@@ -26,8 +26,8 @@ fn main() {
         local_day: (i / 24) as i32,
     };
     let names = (0..COLUMNS).map(|c| format!("x{c}")).collect();
-    let features = FeatureMatrix { names, keys: (0..count).map(key).collect(), values };
-    let data = TrainingSet { features, target, past: None };
+    let features = FeatureMatrix { names, keys: (0..count).map(key).collect(), values, windows: None };
+    let data = TrainingSet { features, target, past: None, courses: None };
     let params = Params { trees: 300, held_out_share: 0.0, leaf_rows: 10, ..Params::default() };
     let levels = QuantileLevels::deciles();
     let forest = Booster { params }.fit(&data, &levels).expect("3,000 rows are enough");

@@ -17,6 +17,7 @@ use crate::matrix::{FeatureMatrix, RowKey, TrainingSet};
 use crate::member::{Member, Purpose};
 use crate::predict::{ModelError, Predict, Predictions};
 use crate::quantile;
+use crate::windows::WindowModel;
 pub use adopt::adopt;
 use bounds::Bounds;
 
@@ -29,6 +30,8 @@ pub enum Model {
     Ensemble(EnsembleModel),
     /// A mixture that answers whole days.
     Days(Box<DayModel>),
+    /// One that learned from windows of many series.
+    Windows(Box<WindowModel>),
 }
 
 impl Predict for Model {
@@ -37,6 +40,7 @@ impl Predict for Model {
             Self::Single(member) => member.predict(features),
             Self::Ensemble(mixture) => mixture.predict(features),
             Self::Days(model) => model.predict(features),
+            Self::Windows(model) => model.predict(features),
         }
     }
 }
@@ -81,6 +85,9 @@ pub fn learn_within(
     let cleaned = clean(data, &mut notes)?;
     let data = cleaned.as_ref().unwrap_or(data);
     let bounds = Bounds::learn(data, recipe);
+    if recipe.family == Family::Windows {
+        return learn_windows(recipe, data, bounds, notes);
+    }
     if recipe.family.needs_whole_days()
         || (recipe.wants_whole_days() && days::model::teaches_days(&data.features))
     {
@@ -114,7 +121,7 @@ pub fn learn_within(
     match &model {
         Model::Single(member) => notes.extend(member.describe()),
         Model::Ensemble(mixture) => notes.extend(mixture.describe()),
-        Model::Days(_) => {}
+        Model::Days(_) | Model::Windows(_) => {}
     }
     notes.extend(calibration.as_ref().map(describe));
     Ok(FittedModel {
@@ -156,6 +163,40 @@ fn learn_days(
         bounds,
         notes,
     })
+}
+
+/// A model of windows: it holds windows out itself, to learn its weights and quantiles.
+fn learn_windows(
+    recipe: &Recipe,
+    data: &TrainingSet,
+    bounds: Bounds,
+    mut notes: Vec<String>,
+) -> Result<FittedModel, ModelError> {
+    let courses = data.courses.as_deref().ok_or_else(|| ModelError::Unsuited {
+        what: "windows learns from whole courses, which these rows do not have; choose another family"
+            .to_owned(),
+    })?;
+    let model = WindowModel::fit(recipe, courses, &mut notes)?;
+    Ok(of_windows(recipe, data, bounds, model, notes))
+}
+
+/// A fitted model from one of windows and the rows it is to answer alike.
+pub(crate) fn of_windows(
+    recipe: &Recipe,
+    data: &TrainingSet,
+    bounds: Bounds,
+    model: WindowModel,
+    notes: Vec<String>,
+) -> FittedModel {
+    FittedModel {
+        family: recipe.family,
+        levels: recipe.levels.clone(),
+        feature_names: data.features.names.clone(),
+        model: Model::Windows(Box::new(model)),
+        calibration: None,
+        bounds,
+        notes,
+    }
 }
 
 /// Rows with a finite target; `None` when that is all of them.
@@ -365,6 +406,7 @@ impl FittedModel {
             Model::Single(member) => member.is_sound(&self.levels),
             Model::Ensemble(mixture) => mixture.is_sound(&self.levels),
             Model::Days(days) => days.is_sound(&self.levels),
+            Model::Windows(model) => model.is_sound(&self.levels),
         };
         model && self.calibration.as_ref().is_none_or(|c| c.is_sound(self.levels.len()))
     }

@@ -19,6 +19,7 @@ pub mod linear;
 pub mod matrix;
 pub mod member;
 pub mod metrics;
+mod net;
 pub mod predict;
 pub mod quality;
 pub mod quantile;
@@ -27,3 +28,4 @@ pub mod scenario;
 #[cfg(test)]
 mod synthetic;
 mod wide;
+pub mod windows;

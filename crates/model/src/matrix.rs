@@ -57,6 +57,28 @@ pub struct FeatureMatrix {
     pub keys: Vec<RowKey>,
     /// `keys.len() * names.len()` values.
     pub values: Vec<f32>,
+    /// The course before every origin, for models that read it whole.
+    pub windows: Option<Arc<Windows>>,
+}
+
+/// The course of the target before forecast starts, as known then.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Windows {
+    /// Values of each window.
+    pub length: usize,
+    /// The forecast starts, rising.
+    pub origins: Vec<Time>,
+    /// `origins.len() * length` values, the newest last; NaN where nothing was known.
+    pub values: Vec<f32>,
+}
+
+impl Windows {
+    /// The window before a forecast start; `None` when there is none.
+    #[must_use]
+    pub fn of(&self, origin: Time) -> Option<&[f32]> {
+        let place = self.origins.binary_search(&origin).ok()?;
+        Some(&self.values[place * self.length..(place + 1) * self.length])
+    }
 }
 
 impl FeatureMatrix {
@@ -98,7 +120,8 @@ impl FeatureMatrix {
         let positions: Vec<usize> = names.iter().map(position).collect::<Result<_, _>>()?;
         let rows = (0..self.rows()).map(|i| self.row(i));
         let values = rows.flat_map(|row| positions.iter().map(|&c| row[c])).collect();
-        Ok(Cow::Owned(Self { names: names.to_vec(), keys: self.keys.clone(), values }))
+        let windows = self.windows.clone();
+        Ok(Cow::Owned(Self { names: names.to_vec(), keys: self.keys.clone(), values, windows }))
     }
 
     /// A matrix of the given rows, in the given order.
@@ -107,7 +130,7 @@ impl FeatureMatrix {
         let mut values = Vec::with_capacity(rows.len() * self.columns());
         rows.iter().for_each(|&i| values.extend_from_slice(self.row(i)));
         let keys = rows.iter().map(|&i| self.keys[i]).collect();
-        Self { names: self.names.clone(), keys, values }
+        Self { names: self.names.clone(), keys, values, windows: self.windows.clone() }
     }
 }
 
@@ -120,6 +143,17 @@ pub struct TrainingSet {
     pub target: Vec<f32>,
     /// The weather up to the time of learning, for models that ask what past years' weather would do.
     pub past: Option<Arc<Past>>,
+    /// Whole courses up to the time of learning, for models that learn from any window of them.
+    pub courses: Option<Arc<Courses>>,
+}
+
+/// Courses of series up to an instant, as known then.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Courses {
+    /// Steps of a day.
+    pub season: usize,
+    /// The target's first, then those of its peers; NaN where nothing was known.
+    pub courses: Vec<Vec<f32>>,
 }
 
 /// The course of a temperature up to an instant, as known then.
@@ -148,6 +182,7 @@ impl TrainingSet {
             features: self.features.select(rows),
             target: rows.iter().map(|&i| self.target[i]).collect(),
             past: self.past.clone(),
+            courses: self.courses.clone(),
         }
     }
 }

@@ -72,7 +72,7 @@ impl Member {
                             another model";
                 return Err(ModelError::Unsuited { what: what.to_owned() });
             }
-            Family::Lear | Family::Mlp | Family::Gp | Family::Ensemble | Family::Auto => {
+            Family::Lear | Family::Mlp | Family::Gp | Family::Ensemble | Family::Auto | Family::Windows => {
                 let what = format!(
                     "{family} is no model of single rows and cannot be a member of an ensemble of them"
                 );

@@ -84,9 +84,15 @@ pub fn training(shape: Shape) -> TrainingSet {
         temperature.push(weather as f32);
     }
     let mut set = TrainingSet {
-        features: FeatureMatrix { names: NAMES.map(str::to_owned).to_vec(), keys: vec![], values: vec![] },
+        features: FeatureMatrix {
+            names: NAMES.map(str::to_owned).to_vec(),
+            keys: vec![],
+            values: vec![],
+            windows: None,
+        },
         target: vec![],
         past: None,
+        courses: None,
     };
     for origin in (WARM_UP_DAYS * 24..(WARM_UP_DAYS + shape.days) * 24).step_by(shape.every) {
         for lead in 0..shape.horizon {

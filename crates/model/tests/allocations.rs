@@ -48,9 +48,10 @@ fn rows(count: usize) -> TrainingSet {
     let target = values.chunks_exact(3).map(|row| row[0] + 0.1 * row[1]).collect();
     let names = ["a", "b", "c"].map(str::to_owned).to_vec();
     TrainingSet {
-        features: FeatureMatrix { names, keys: (0..count).map(key).collect(), values },
+        features: FeatureMatrix { names, keys: (0..count).map(key).collect(), values, windows: None },
         target,
         past: None,
+        courses: None,
     }
 }
 

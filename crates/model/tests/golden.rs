@@ -23,8 +23,10 @@ fn read(name: &str) -> (Vec<u8>, Golden) {
     let heading: Vec<&str> = lines.next().unwrap().split(',').skip(7).collect();
     let columns = heading.iter().filter(|name| !name.starts_with('=')).count();
     let names = heading[..columns].iter().map(|name| (*name).to_owned()).collect();
-    let mut golden =
-        Golden { features: FeatureMatrix { names, keys: vec![], values: vec![] }, answers: vec![] };
+    let mut golden = Golden {
+        features: FeatureMatrix { names, keys: vec![], values: vec![], windows: None },
+        answers: vec![],
+    };
     for line in lines {
         let cells: Vec<&str> = line.split(',').collect();
         let number = |i: usize| cells[i].parse::<i64>().unwrap();

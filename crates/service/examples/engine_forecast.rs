@@ -19,7 +19,9 @@ use forewatt_service::config::{
 };
 use forewatt_service::forecast::ForecastRequest;
 use forewatt_service::train::TrainRequest;
-use forewatt_store::{Backend, NewVersion, ObservationStore, SeriesStore, SqliteOptions, VersionStore};
+use forewatt_store::{
+    Backend, NewVersion, ObservationStore, SeriesStore, Sqlite, SqliteOptions, VersionStore,
+};
 use serde_json::{Value, json};
 
 type AnyError = Box<dyn std::error::Error>;
@@ -39,7 +41,7 @@ async fn main() -> Result<(), AnyError> {
     let count: usize = arguments.next().map_or(Ok(1_000), |text| text.parse())?;
     let family = arguments.next().unwrap_or_else(|| "ensemble".to_owned());
     let folder = tempfile::tempdir()?;
-    let store = Backend::open(folder.path(), SqliteOptions::default()).await?;
+    let store: Backend = Sqlite::open(folder.path(), SqliteOptions::default()).await?.into();
     let bench = Bench { service: open(&store)?, store, count };
     let first = bench.learn(&family).await?;
     let single = bench.singles().await?;
@@ -47,7 +49,7 @@ async fn main() -> Result<(), AnyError> {
     bench.service.close().await;
 
     // A fresh service has no model in memory.
-    let store = Backend::open(folder.path(), SqliteOptions::default()).await?;
+    let store: Backend = Sqlite::open(folder.path(), SqliteOptions::default()).await?.into();
     let bench = Bench { service: open(&store)?, store, count };
     let before = resident_bytes();
     let cold = bench.batch(1).await?;

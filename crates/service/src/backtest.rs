@@ -5,10 +5,10 @@ use std::sync::{Mutex, PoisonError};
 
 use forewatt_domain::time::{MICROS_PER_DAY, duration_micros};
 use forewatt_domain::{
-    Choice, Covariate, Family, Horizon, Observation, QuantileLevels, Recipe, SeriesName, Time,
+    Choice, Covariate, Family, Horizon, Observation, QuantileLevels, Recipe, Series, SeriesName, Time,
 };
-use forewatt_model::backtest::{self, Outcome, Plan, Refit};
-use forewatt_model::dataset::Dataset;
+use forewatt_model::backtest::{self, Outcome, Plan, Pooled, Refit};
+use forewatt_model::dataset::{Column, Dataset};
 use forewatt_model::days::TimeLeft;
 use forewatt_model::features::FeatureSpec;
 use forewatt_model::foreign::ImportedModel;
@@ -112,12 +112,74 @@ pub(crate) fn run_ready(
     progress: &Progress,
     ready: Option<&Ready>,
 ) -> Result<Outcome> {
-    let horizon = Horizon::from_duration(request.horizon, dataset.step())?;
-    let every = duration_micros(request.every);
     budget::check(request.family, request.budget)?;
     request.choice.check(request.family)?;
     let left = request.budget.map(|whole| budget::of_backtest(whole, request));
-    let recipe = Recipe {
+    let (recipe, plan) = (recipe(dataset, request)?, plan(dataset, request)?);
+    let spec = ready.map_or_else(|| FeatureSpec::for_recipe(dataset, &recipe), |ready| ready.spec.clone());
+    let masks = Masks::new(dataset);
+    let report = |done: usize, total: usize| {
+        progress(done as f64 / total.max(1) as f64, "backtest");
+        true
+    };
+    let mask_at = |cutoff| masks.at(cutoff);
+    if let Some(ready) = ready {
+        let learner = |recipe: &Recipe, data: &TrainingSet| ready.learn(recipe, data);
+        return Ok(backtest::run_with(dataset, &spec, &recipe, &plan, &mask_at, &report, &learner)?);
+    }
+    let time_left = left.as_ref().map(|left| left as &TimeLeft<'_>);
+    Ok(backtest::run_within(dataset, &spec, &recipe, &plan, &mask_at, &report, time_left)?)
+}
+
+/// Scores a target and its peers by one model of windows that learns from all of them: an outcome for each, by name,
+/// the target first. Peers are the covariates of the target's kind of which only the past is known.
+///
+/// # Errors
+/// As [`Service::backtest`]; `InvalidInput` for another family or without peers.
+pub fn run_with_peers(
+    dataset: &Dataset,
+    request: &BacktestRequest,
+    progress: &Progress,
+) -> Result<Vec<(SeriesName, Outcome)>> {
+    if request.family != Family::Windows {
+        let message =
+            format!("{} learns each series alone: score peers with the model windows", request.family);
+        return Err(Error::invalid(message));
+    }
+    let kind = dataset.series.kind;
+    let peers = dataset.covariates.iter().filter(|c| !c.known_ahead && c.series.kind == kind);
+    let alone = |series: &Series, target: &Column| Dataset {
+        series: series.clone(),
+        target: target.clone(),
+        covariates: vec![],
+    };
+    let mut datasets = vec![alone(&dataset.series, &dataset.target)];
+    datasets.extend(peers.map(|peer| alone(&peer.series, &peer.column)));
+    if datasets.len() == 1 {
+        let message =
+            format!("no covariate of kind {kind} of which only the past is known: there are no peers");
+        return Err(Error::invalid(message));
+    }
+    let plan = plan(dataset, request)?;
+    let masks: Vec<Masks<'_>> = datasets.iter().map(Masks::new).collect();
+    let masks: Vec<_> = masks.iter().map(|masks| |cutoff| masks.at(cutoff)).collect();
+    let series = datasets
+        .iter()
+        .zip(&masks)
+        .map(|(dataset, mask_at)| Ok(Pooled { dataset, recipe: recipe(dataset, request)?, mask_at }));
+    let series: Vec<Pooled<'_>> = series.collect::<Result<_>>()?;
+    let report = |done: usize, total: usize| {
+        progress(done as f64 / total.max(1) as f64, "backtest");
+        true
+    };
+    let outcomes = backtest::run_pool(&series, &plan, &report)?;
+    Ok(datasets.iter().map(|dataset| dataset.series.name.clone()).zip(outcomes).collect())
+}
+
+fn recipe(dataset: &Dataset, request: &BacktestRequest) -> Result<Recipe> {
+    let horizon = Horizon::from_duration(request.horizon, dataset.step())?;
+    let every = duration_micros(request.every);
+    Ok(Recipe {
         target: dataset.series.name.clone(),
         family: request.family,
         covariates: request.covariates.clone(),
@@ -131,28 +193,18 @@ pub(crate) fn run_ready(
         non_negative: dataset.series.kind.is_non_negative(),
         choice: request.choice.clone(),
         seed: request.seed,
-    };
-    let spec = ready.map_or_else(|| FeatureSpec::for_dataset(dataset, horizon), |ready| ready.spec.clone());
-    let plan = Plan {
+    })
+}
+
+fn plan(dataset: &Dataset, request: &BacktestRequest) -> Result<Plan> {
+    Ok(Plan {
         from: request.from,
         to: request.to,
         every: request.every,
-        horizon,
+        horizon: Horizon::from_duration(request.horizon, dataset.step())?,
         refit: request.refit,
         baseline: Family::SeasonalNaive,
-    };
-    let masks = Masks::new(dataset);
-    let report = |done: usize, total: usize| {
-        progress(done as f64 / total.max(1) as f64, "backtest");
-        true
-    };
-    let mask_at = |cutoff| masks.at(cutoff);
-    if let Some(ready) = ready {
-        let learner = |recipe: &Recipe, data: &TrainingSet| ready.learn(recipe, data);
-        return Ok(backtest::run_with(dataset, &spec, &recipe, &plan, &mask_at, &report, &learner)?);
-    }
-    let time_left = left.as_ref().map(|left| left as &TimeLeft<'_>);
-    Ok(backtest::run_within(dataset, &spec, &recipe, &plan, &mask_at, &report, time_left)?)
+    })
 }
 
 impl Ready {

@@ -79,7 +79,7 @@ impl Service {
 
     /// Drops a version from memory. Whoever asks it next reads it again.
     pub async fn drop_from_memory(&self, id: &VersionId) {
-        self.loaded_models.invalidate(id).await;
+        self.loaded_models.forget(id).await;
         self.answering.invalidate_all();
     }
 }
@@ -154,7 +154,7 @@ fn answer(artifact: &Artifact, signature: Signature, rows: Rows, count: usize) -
         ),
     };
     let calibrated = rows.times.is_some();
-    let matrix = FeatureMatrix { names: signature.features, keys, values: rows.values };
+    let matrix = FeatureMatrix { names: signature.features, keys, values: rows.values, windows: None };
     let model = &artifact.model;
     let said = if calibrated { model.predict(&matrix)? } else { model.predict_without_times(&matrix)? };
     Ok(Inferred { mean: said.mean, quantiles: said.quantiles, levels: signature.levels, calibrated })

@@ -46,6 +46,7 @@ pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
 pub use forewatt_domain as domain;
 pub use forewatt_model::backtest::{Outcome, Refit};
+pub use forewatt_model::dataset::Dataset;
 pub use forewatt_store::{
     ForecastQuery, IssuedPoint, JobRecord, JobState, PostgresOptions, QualityRecord, SeriesState, Upkeep,
     UpkeepDone, WriteOutcome,

@@ -76,6 +76,11 @@ impl LoadedModels {
             .build();
         Self { models, meters }
     }
+
+    /// Drops a model from memory.
+    pub(crate) async fn forget(&self, id: &VersionId) {
+        self.models.invalidate(id).await;
+    }
 }
 
 /// How many models are in memory and about how much they take.

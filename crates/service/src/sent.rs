@@ -225,6 +225,7 @@ fn fitted(
         any_hour: true,
         training_days: None,
         non_negative: false,
+        choice: Default::default(),
         seed: 0,
     };
     let spec = FeatureSpec::for_dataset(&dataset, horizon);

@@ -332,7 +332,7 @@ fn fit(dataset: &Dataset, recipe: Recipe, now: Time, effort: Effort, progress: &
     progress(0.05, "backtest");
     let (metrics, mut notes) = score(dataset, &recipe, (first, data_end), effort, progress, None)?;
     progress(0.6, "fitting on everything known");
-    let spec = FeatureSpec::for_dataset(dataset, recipe.reach());
+    let spec = FeatureSpec::for_recipe(dataset, &recipe);
     let left = effort.budget.map(|whole| budget::share(whole, budget::FIT_SHARE));
     let time_left = left.as_ref().map(|left| left as &TimeLeft<'_>);
     let rows = training_rows(dataset, &recipe, &spec, data_end, &quality.masked)?;
@@ -368,6 +368,7 @@ pub(crate) fn training_rows(
     let target = features::target(dataset, &matrix.keys, Time::MAX, masked);
     let mut data = features::training_set(&matrix, &target);
     data.past = features::past(dataset, recipe, end);
+    data.courses = features::courses(dataset, recipe, end, masked);
     Ok(data)
 }
 

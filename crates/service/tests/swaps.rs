@@ -13,7 +13,7 @@ use forewatt_domain::{ForecastPoint, VersionId};
 use forewatt_service::forecast::ForecastRequest;
 use forewatt_service::train::TrainRequest;
 use forewatt_service::{ErrorKind, Service};
-use forewatt_store::Backend;
+use forewatt_store::Sqlite;
 use jiff::SignedDuration;
 
 /// Times the champion changes under the readers.
@@ -23,7 +23,7 @@ const SWAPS: usize = 1_000;
 async fn service(models_max_bytes: u64) -> Service {
     let mut config = config(at(60 * DAY));
     config.cache.models_max_bytes = models_max_bytes;
-    Service::with_store(Backend::in_memory().await.unwrap(), config, Arc::new(|| at(60 * DAY)))
+    Service::with_store(Sqlite::in_memory().await.unwrap().into(), config, Arc::new(|| at(60 * DAY)))
 }
 
 async fn train(service: &Service, series: &str, family: &str) -> VersionId {

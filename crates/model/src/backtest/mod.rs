@@ -6,6 +6,7 @@
 
 mod assemble;
 mod plan;
+mod pool;
 mod whole_days;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ use crate::predict::{ModelError, Predict, Predictions};
 
 pub use assemble::{BacktestRow, Outcome};
 pub use plan::{BacktestError, Plan, Refit, VALUES_MAX};
+pub use pool::{Pooled, run_pool};
 
 /// Which stretches to keep out of training, by what was known at a cutoff.
 pub type MaskAt<'a> = dyn Fn(Time) -> Vec<(Time, Time)> + Sync + 'a;
@@ -258,10 +260,7 @@ impl<'a> Run<'a> {
         let cutoff = block.cutoff;
         let failed = |source: ModelError| BacktestError::Model { cutoff, source };
         let training = self.training(cutoff);
-        let steps = self.plan.horizon.steps();
-        let places =
-            tests[block.tests.clone()].iter().filter_map(|test| self.origins.binary_search(test).ok());
-        let rows: Vec<usize> = places.flat_map(|place| place * steps..(place + 1) * steps).collect();
+        let rows = self.rows(&tests[block.tests.clone()]);
         let asked = self.matrix.select(&rows);
         let ask = |recipe: &Recipe| (self.learner)(recipe, &training)?.predict(&asked);
         let model = ask(&self.recipe).map_err(failed)?;
@@ -272,6 +271,13 @@ impl<'a> Run<'a> {
         Ok(Answered { rows, model, baseline })
     }
 
+    /// The rows of some of the origins.
+    fn rows(&self, tests: &[Time]) -> Vec<usize> {
+        let steps = self.plan.horizon.steps();
+        let places = tests.iter().filter_map(|test| self.origins.binary_search(test).ok());
+        places.flat_map(|place| place * steps..(place + 1) * steps).collect()
+    }
+
     /// The rows of the origins before the cutoff, with targets as known at it.
     fn training(&self, cutoff: Time) -> TrainingSet {
         let begin = features::training_begin(self.dataset, &self.recipe, cutoff);
@@ -279,7 +285,8 @@ impl<'a> Run<'a> {
         let place = |time: Time| self.origins.partition_point(|&origin| origin < time);
         let span = place(begin).min(place(cutoff))..place(cutoff);
         let keys = &self.matrix.keys[span.start * steps..span.end * steps];
-        let target = features::target(self.dataset, keys, cutoff, &(self.mask_at)(cutoff));
+        let masked = (self.mask_at)(cutoff);
+        let target = features::target(self.dataset, keys, cutoff, &masked);
         let usable = |i: &usize| self.teaches[span.start + i / steps] && target[*i].is_finite();
         let usable: Vec<usize> = (0..target.len()).filter(usable).collect();
         let rows: Vec<usize> = usable.iter().map(|i| span.start * steps + i).collect();
@@ -287,6 +294,7 @@ impl<'a> Run<'a> {
             features: self.matrix.select(&rows),
             target: usable.iter().map(|&i| target[i]).collect(),
             past: features::past(self.dataset, &self.recipe, cutoff),
+            courses: features::courses(self.dataset, &self.recipe, cutoff, &masked),
         }
     }
 }

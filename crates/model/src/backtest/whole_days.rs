@@ -90,7 +90,7 @@ fn frame(run: &Run<'_>, layout: &Layout) -> Result<(DayFrame, Vec<usize>), Model
         }
         known_at.push(at);
     }
-    let data = TrainingSet { features: run.matrix.clone(), target, past: None };
+    let data = TrainingSet { features: run.matrix.clone(), target, past: None, courses: None };
     let mut frame = DayFrame::new(layout, data)?;
     if let Some(days) = run.recipe.training_days {
         frame.window = days as usize;

@@ -276,8 +276,9 @@ mod tests {
         let inputs = Array2::from_shape_simple_fn((n, 4), || random.normal() as f32);
         let targets = Array2::from_shape_fn((n, 2), |(i, c)| inputs[(i, c)] * 2.0 + inputs[(i, 2)].sin());
         let origins = (0..n as i64).map(|d| forewatt_domain::Time::from_seconds(d * 86_400)).collect();
-        let features = crate::matrix::FeatureMatrix { names: vec![], keys: vec![], values: vec![] };
-        let data = crate::matrix::TrainingSet { features, target: vec![], past: None };
+        let features =
+            crate::matrix::FeatureMatrix { names: vec![], keys: vec![], values: vec![], windows: None };
+        let data = crate::matrix::TrainingSet { features, target: vec![], past: None, courses: None };
         let frame = DayFrame {
             data,
             rows: vec![],

@@ -1,61 +1,32 @@
-//! A small neural network from a day's inputs to the whole day ahead, with a linear path beside its hidden layers.
+//! A small neural network ([`Net`]) from a day's inputs to the whole day ahead, that learns on every day.
 //!
-//! `output = hidden path + inputs * skip`, two hidden layers with leaky ReLU and dropout, Huber loss on scaled
-//! targets, Adam with decoupled weight decay (Kingma and Ba 2015; Loshchilov and Hutter 2019; Huber 1964). The
-//! linear path matters most: without it the net loses to a LASSO. Deterministic for a seed.
+//! From scratch now and then, on up to four years of days; in between a few steps after each day.
 
 use forewatt_domain::Transform;
-use ndarray::{Array1, Array2, ArrayView2, Axis, Zip, s};
+use ndarray::{Array2, Axis, s};
 use serde::{Deserialize, Serialize};
 
 use super::frame::DayFrame;
 use super::reader::scaled_targets;
 use super::scale::Scaler;
+use crate::net::{Net, Settings};
 use crate::random::Random;
-use crate::wide::wide;
 
-/// Sizes of the hidden layers.
-const HIDDEN: [usize; 2] = [192, 128];
+const SETTINGS: Settings = Settings {
+    hidden: [192, 128],
+    epochs: 40,
+    batch: 32,
+    rates: (4e-3, 1e-4),
+    dropout: 0.2,
+    huber: 0.05,
+    decay: 0.2,
+};
 /// Days learned from.
 const WINDOW: usize = 1456;
-/// Passes over the days when it learns from scratch.
-const EPOCHS: usize = 40;
-/// Rows of one step.
-const BATCH: usize = 32;
-/// Learning rate at the beginning and the end of learning from scratch, in half a cosine.
-const RATES: (f32, f32) = (4e-3, 1e-4);
 /// Steps after every new day, at the last rate.
 const DAILY_STEPS: usize = 8;
 /// After so many days it learns from scratch again.
 const RENEWAL_DAYS: usize = 91;
-/// Share of hidden values left out of a step.
-const DROPOUT: f32 = 0.2;
-/// Slope of the activation below zero.
-const LEAK: f32 = 0.1;
-/// Where the loss turns from square to absolute, in scaled units.
-const HUBER: f32 = 0.05;
-/// Weight decay per step and learning rate.
-const DECAY: f32 = 0.2;
-/// Decay of Adam's running moments, and what keeps its division from zero.
-const MOMENTS: (f32, f32) = (0.9, 0.999);
-const EPSILON: f32 = 1e-8;
-
-/// A matrix of weights with its running moments.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Layer {
-    weights: Array2<f32>,
-    bias: Array1<f32>,
-    #[serde(skip)]
-    moments: Option<Box<Moments>>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-struct Moments {
-    first: Array2<f32>,
-    second: Array2<f32>,
-    bias_first: Array1<f32>,
-    bias_second: Array1<f32>,
-}
 
 /// A network, as last learned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,75 +34,9 @@ pub struct Mlp {
     seed: u64,
     inputs: Scaler,
     outputs: Scaler,
-    first: Layer,
-    second: Layer,
-    last: Layer,
-    /// From the inputs straight to the outputs.
-    skip: Layer,
-    /// Steps taken since it began from scratch.
-    steps: u32,
+    net: Net,
     /// Day at which it began from scratch.
     begun: Option<usize>,
-}
-
-/// What a forward pass keeps for the way back.
-struct Pass {
-    first: Array2<f32>,
-    second: Array2<f32>,
-    output: Array2<f32>,
-}
-
-impl Layer {
-    fn new(inputs: usize, outputs: usize, gain: f32, random: &mut Random) -> Self {
-        let spread = gain / (inputs.max(1) as f32).sqrt();
-        let weights = Array2::from_shape_simple_fn((inputs, outputs), || spread * random.normal() as f32);
-        Self { weights, bias: Array1::zeros(outputs), moments: None }
-    }
-
-    fn apply(&self, x: ArrayView2<'_, f32>) -> Array2<f32> {
-        let mut out = x.dot(&self.weights);
-        out += &self.bias;
-        out
-    }
-
-    /// One step of Adam against the gradient, and the decay of the weights (not of the bias).
-    fn step(&mut self, gradient: &Array2<f32>, bias: &Array1<f32>, rate: f32, steps: u32) {
-        let shape = (self.weights.raw_dim(), self.bias.raw_dim());
-        let moments = self.moments.get_or_insert_with(|| {
-            Box::new(Moments {
-                first: Array2::zeros(shape.0),
-                second: Array2::zeros(shape.0),
-                bias_first: Array1::zeros(shape.1),
-                bias_second: Array1::zeros(shape.1),
-            })
-        });
-        let steps = i32::try_from(steps).unwrap_or(i32::MAX);
-        let scale = rate * (1.0 - MOMENTS.1.powi(steps)).sqrt() / (1.0 - MOMENTS.0.powi(steps));
-        let Moments { first, second, bias_first, bias_second } = &mut **moments;
-        let keep = 1.0 - rate * DECAY;
-        // Every table here was made in the standard order, so it is one slice; a gradient is put in that order.
-        let gradient = gradient.as_standard_layout();
-        let tables =
-            (self.weights.as_slice_mut(), first.as_slice_mut(), second.as_slice_mut(), gradient.as_slice());
-        if let (Some(weights), Some(first), Some(second), Some(gradient)) = tables {
-            adam(weights, first, second, gradient, (scale, keep));
-        }
-        let tables = (
-            self.bias.as_slice_mut(),
-            bias_first.as_slice_mut(),
-            bias_second.as_slice_mut(),
-            bias.as_slice(),
-        );
-        if let (Some(weights), Some(first), Some(second), Some(gradient)) = tables {
-            adam(weights, first, second, gradient, (scale, 1.0));
-        }
-    }
-
-    fn is_sound(&self, inputs: usize, outputs: usize) -> bool {
-        self.weights.dim() == (inputs, outputs)
-            && self.bias.len() == outputs
-            && self.weights.iter().chain(&self.bias).all(|w| w.is_finite())
-    }
 }
 
 impl Mlp {
@@ -139,23 +44,13 @@ impl Mlp {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let none = Scaler::new(Array2::zeros((0, 0)).view(), Transform::Asinh);
-        let empty = Layer { weights: Array2::zeros((0, 0)), bias: Array1::zeros(0), moments: None };
-        Self {
-            seed,
-            inputs: none.clone(),
-            outputs: none,
-            first: empty.clone(),
-            second: empty.clone(),
-            last: empty.clone(),
-            skip: empty,
-            steps: 0,
-            begun: None,
-        }
+        Self { seed, inputs: none.clone(), outputs: none, net: Net::empty(), begun: None }
     }
 
     /// Learns from the last days before `end`: from scratch now and then, else a few steps more.
     pub fn learn(&mut self, frame: &DayFrame, end: usize) {
         let days = frame.span(end, WINDOW);
+        let mut random = Random::new(self.seed, end as u64);
         if self.begun.is_none_or(|begun| end >= begun + RENEWAL_DAYS) {
             let targets = frame.targets.slice(s![days.clone(), ..]);
             let inputs = frame.common().slice_move(s![days, ..]);
@@ -163,115 +58,23 @@ impl Mlp {
             self.outputs = Scaler::new(targets, Transform::Asinh);
             let x = self.inputs.forward_all(inputs);
             let y = scaled_targets(&self.outputs, targets);
-            self.begin(&x, &y, end);
+            self.net = Net::learn(&x, &y, &SETTINGS, &mut random);
+            self.begun = Some(end);
             return;
         }
-        let mut random = Random::new(self.seed, end as u64);
         let drawn: Vec<usize> =
-            (0..DAILY_STEPS * BATCH).map(|_| days.start + random.below(days.len())).collect();
+            (0..DAILY_STEPS * SETTINGS.batch).map(|_| days.start + random.below(days.len())).collect();
         let x = self.inputs.forward_all(frame.common().select(Axis(0), &drawn).view());
         let y = scaled_targets(&self.outputs, frame.targets.select(Axis(0), &drawn).view());
         let rows: Vec<usize> = (0..drawn.len()).collect();
-        for batch in rows.chunks(BATCH) {
-            self.descend(&x, &y, batch, RATES.1, &mut random);
+        for batch in rows.chunks(SETTINGS.batch) {
+            self.net.descend((&x, &y), batch, SETTINGS.rates.1, &SETTINGS, &mut random);
         }
-    }
-
-    fn begin(&mut self, x: &Array2<f32>, y: &Array2<f32>, end: usize) {
-        let mut random = Random::new(self.seed, end as u64);
-        let (inputs, outputs) = (x.ncols(), y.ncols());
-        let relu = std::f32::consts::SQRT_2;
-        self.first = Layer::new(inputs, HIDDEN[0], relu, &mut random);
-        self.second = Layer::new(HIDDEN[0], HIDDEN[1], relu, &mut random);
-        self.last = Layer::new(HIDDEN[1], outputs, 1.0, &mut random);
-        self.skip = Layer::new(inputs, outputs, 0.0, &mut random);
-        (self.begun, self.steps) = (Some(end), 0);
-        let mut order: Vec<usize> = (0..x.nrows()).collect();
-        let total = (EPOCHS * order.len().div_ceil(BATCH)).max(1) as f32;
-        for _ in 0..EPOCHS {
-            random.shuffle(&mut order);
-            for batch in order.chunks(BATCH) {
-                let turn = (self.steps as f32 / total * std::f32::consts::PI).cos();
-                let rate = RATES.1 + 0.5 * (RATES.0 - RATES.1) * (1.0 + turn);
-                self.descend(x, y, batch, rate, &mut random);
-            }
-        }
-    }
-
-    /// One step on the given rows.
-    fn descend(&mut self, x: &Array2<f32>, y: &Array2<f32>, batch: &[usize], rate: f32, random: &mut Random) {
-        let (x, y) = (x.select(Axis(0), batch), y.select(Axis(0), batch));
-        let mut mask = |columns: usize| {
-            let kept = 1.0 / (1.0 - DROPOUT);
-            Array2::from_shape_simple_fn((batch.len(), columns), || {
-                if random.chance(f64::from(DROPOUT)) { 0.0 } else { kept }
-            })
-        };
-        let masks = [mask(HIDDEN[0]), mask(HIDDEN[1])];
-        let pass = self.forward(x.view(), Some(&masks));
-        let mut back = &pass.output - &y;
-        let share = 1.0 / batch.len().max(1) as f32;
-        back.mapv_inplace(|r| share * (r / HUBER).clamp(-1.0, 1.0));
-        self.backward(&x, &pass, &masks, back, rate);
-    }
-
-    fn forward(&self, x: ArrayView2<'_, f32>, masks: Option<&[Array2<f32>; 2]>) -> Pass {
-        let mut first = self.first.apply(x);
-        first.mapv_inplace(leaky);
-        if let Some([mask, _]) = masks {
-            first *= mask;
-        }
-        let mut second = self.second.apply(first.view());
-        second.mapv_inplace(leaky);
-        if let Some([_, mask]) = masks {
-            second *= mask;
-        }
-        let output = self.last.apply(second.view()) + self.skip.apply(x);
-        Pass { first, second, output }
-    }
-
-    /// Steps every layer along the gradient that `back`, the loss by output, makes.
-    fn backward(
-        &mut self,
-        x: &Array2<f32>,
-        pass: &Pass,
-        masks: &[Array2<f32>; 2],
-        back: Array2<f32>,
-        rate: f32,
-    ) {
-        let gradients = self.gradients(x, pass, masks, back);
-        self.steps += 1;
-        let layers = [&mut self.first, &mut self.second, &mut self.last, &mut self.skip];
-        for (layer, (weights, bias)) in layers.into_iter().zip(&gradients) {
-            layer.step(weights, bias, rate, self.steps);
-        }
-    }
-
-    /// Gradients of weights and bias, of the first, second, last and skip layer.
-    fn gradients(
-        &self,
-        x: &Array2<f32>,
-        pass: &Pass,
-        masks: &[Array2<f32>; 2],
-        back: Array2<f32>,
-    ) -> [(Array2<f32>, Array1<f32>); 4] {
-        let bias = |back: &Array2<f32>| back.sum_axis(Axis(0));
-        let last = (pass.second.t().dot(&back), bias(&back));
-        let skip = (x.t().dot(&back), bias(&back));
-        let mut second_back = back.dot(&self.last.weights.t());
-        through(&mut second_back, &pass.second, &masks[1]);
-        let second = (pass.first.t().dot(&second_back), bias(&second_back));
-        let mut first_back = second_back.dot(&self.second.weights.t());
-        through(&mut first_back, &pass.first, &masks[0]);
-        let first = (x.t().dot(&first_back), bias(&first_back));
-        [first, second, last, skip]
     }
 
     /// Drops the running moments, which only learning needs.
     pub fn settle(&mut self) {
-        for layer in [&mut self.first, &mut self.second, &mut self.last, &mut self.skip] {
-            layer.moments = None;
-        }
+        self.net.settle();
     }
 
     /// The answer from raw inputs, one value per output.
@@ -281,7 +84,7 @@ impl Mlp {
         let x = self.inputs.forward_row(&inputs[..self.inputs.columns()]);
         let n = x.len();
         let output = match Array2::from_shape_vec((1, n), x) {
-            Ok(x) => self.forward(x.view(), None).output,
+            Ok(x) => self.net.answer(x.view()),
             Err(_) => Array2::zeros((1, self.outputs.columns())), // one row of n values always has that shape
         };
         output.iter().enumerate().map(|(c, &v)| self.outputs.inverse(c, v)).collect()
@@ -292,71 +95,6 @@ impl Mlp {
     pub fn is_sound(&self, inputs: usize, outputs: usize) -> bool {
         self.inputs.is_sound(inputs)
             && self.outputs.is_sound(outputs)
-            && self.first.is_sound(inputs, HIDDEN[0])
-            && self.second.is_sound(HIDDEN[0], HIDDEN[1])
-            && self.last.is_sound(HIDDEN[1], outputs)
-            && self.skip.is_sound(inputs, outputs)
-    }
-}
-
-wide! {
-    /// Moves weights against a gradient by its running moments; `scale` is the corrected rate, `keep` what is left of
-    /// a weight.
-    fn adam(weights: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32], rates: (f32, f32)) {
-        let (scale, keep) = rates;
-        let moments = first.iter_mut().zip(second);
-        for ((w, (m, v)), g) in weights.iter_mut().zip(moments).zip(gradient) {
-            *m += (1.0 - MOMENTS.0) * (g - *m);
-            *v += (1.0 - MOMENTS.1) * (g * g - *v);
-            *w = *w * keep - scale * *m / (v.sqrt() + EPSILON);
-        }
-    }
-}
-
-fn leaky(v: f32) -> f32 {
-    if v > 0.0 { v } else { LEAK * v }
-}
-
-/// The gradient before the activation and the mask; the sign of the result tells the activation's slope.
-fn through(back: &mut Array2<f32>, result: &Array2<f32>, mask: &Array2<f32>) {
-    Zip::from(back).and(result).and(mask).for_each(|g, &r, &m| *g *= if r > 0.0 { m } else { LEAK * m });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gradients_are_those_of_the_loss() {
-        let mut random = Random::new(3, 0);
-        let x = Array2::from_shape_simple_fn((6, 5), || random.normal() as f32);
-        let y = Array2::from_shape_simple_fn((6, 4), || 3.0 * random.normal() as f32);
-        let mut net = Mlp::new(1);
-        net.first = Layer::new(5, HIDDEN[0], 1.4, &mut random);
-        net.second = Layer::new(HIDDEN[0], HIDDEN[1], 1.4, &mut random);
-        net.last = Layer::new(HIDDEN[1], 4, 1.0, &mut random);
-        net.skip = Layer::new(5, 4, 0.5, &mut random);
-        let masks = [Array2::ones((6, HIDDEN[0])), Array2::ones((6, HIDDEN[1]))];
-        // Squared error: smooth, so that finite differences are meaningful.
-        let loss = |net: &Mlp| {
-            let d = net.forward(x.view(), Some(&masks)).output - &y;
-            d.iter().map(|v| f64::from(*v).powi(2) / 2.0).sum::<f64>()
-        };
-        let pass = net.forward(x.view(), Some(&masks));
-        let gradients = net.gradients(&x, &pass, &masks, &pass.output - &y);
-        for (layer, place) in [(0, (2, 7)), (1, (11, 3)), (2, (5, 1)), (3, (4, 2))] {
-            let nudged = |by: f32| {
-                let mut net = net.clone();
-                let layers = [&mut net.first, &mut net.second, &mut net.last, &mut net.skip];
-                layers.into_iter().nth(layer).unwrap().weights[place] += by;
-                loss(&net)
-            };
-            let slope = (nudged(1e-2) - nudged(-1e-2)) / 2e-2;
-            let found = f64::from(gradients[layer].0[place]);
-            assert!(
-                (slope - found).abs() < 2e-2 * (1.0 + slope.abs()),
-                "{slope} and {found} in layer {layer}"
-            );
-        }
+            && self.net.is_sound(inputs, outputs, SETTINGS.hidden)
     }
 }

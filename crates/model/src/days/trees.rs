@@ -168,7 +168,7 @@ impl Trees {
     /// The rows in the scale that the trees have.
     fn scaled(&self, frame: &DayFrame, rows: &[usize], raw: &[f32]) -> TrainingSet {
         let target = raw.iter().map(|&value| self.scaler.forward(0, value)).collect();
-        TrainingSet { features: frame.data.features.select(rows), target, past: None }
+        TrainingSet { features: frame.data.features.select(rows), target, past: None, courses: None }
     }
 
     fn grow(&mut self, frame: &DayFrame, end: usize) -> Option<Forest> {
@@ -205,7 +205,8 @@ impl Trees {
         let mut answer = vec![f32::NAN; question.outputs];
         let Some(forest) = &self.forest else { return answer };
         let values = question.rows.iter().flat_map(|(_, row)| row.iter().copied()).collect();
-        let matrix = FeatureMatrix { names: self.names.clone(), keys: question.keys.to_vec(), values };
+        let matrix =
+            FeatureMatrix { names: self.names.clone(), keys: question.keys.to_vec(), values, windows: None };
         let Ok(predicted) = forest.predict(&matrix) else { return answer };
         let linear = match &self.base {
             Base::Linear(guide) => guide.predict(&question.inputs),

@@ -41,7 +41,7 @@ pub(super) fn mean_day(
         if of_row.is_empty() { rows.row(i).to_vec() } else { reference_values(background, of_row) }
     };
     let values = references.iter().enumerate().flat_map(of_row).collect();
-    FeatureMatrix { names: rows.names.clone(), keys: rows.keys.clone(), values }
+    FeatureMatrix { names: rows.names.clone(), keys: rows.keys.clone(), values, windows: None }
 }
 
 /// Contributions by group to every row of every forecast start, and how those of the largest game were found.
@@ -135,6 +135,7 @@ impl<'a> Day<'a> {
             names: self.task.rows.names.clone(),
             keys: self.task.rows.keys[self.rows.clone()].to_vec(),
             values: self.pairs.iter().flat_map(mixed).collect(),
+            windows: None,
         }
     }
 }
@@ -167,7 +168,7 @@ mod tests {
     fn three_rows(values: [f32; 6]) -> FeatureMatrix {
         let keys = synthetic::training(Shape { days: 1, horizon: 3, ..Shape::default() }).features.keys;
         let names = ["cov:wind", "lag_day_1"].map(str::to_owned).to_vec();
-        FeatureMatrix { names, keys, values: values.to_vec() }
+        FeatureMatrix { names, keys, values: values.to_vec(), windows: None }
     }
 
     #[test]
@@ -251,7 +252,8 @@ mod tests {
             let (all, model) = taught(family);
             let last = start(&all, 0);
             let before = (1..=10).rev().map(|day| start(&all, 24 * day));
-            let mut usual = FeatureMatrix { names: last.names.clone(), keys: vec![], values: vec![] };
+            let mut usual =
+                FeatureMatrix { names: last.names.clone(), keys: vec![], values: vec![], windows: None };
             before.for_each(|day| {
                 usual.keys.extend(day.keys);
                 usual.values.extend(day.values);

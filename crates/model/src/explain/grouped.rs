@@ -72,6 +72,7 @@ impl Pair<'_> {
             names: self.task.rows.names.clone(),
             keys: vec![self.task.rows.keys[self.row]; coalitions.len()],
             values,
+            windows: None,
         };
         Ok(model.predict(&matrix)?.mean.into_iter().map(f64::from).collect())
     }

@@ -137,6 +137,11 @@ pub fn explain(
     background: &Background,
     evaluations_max: usize,
 ) -> Result<Explanation, ModelError> {
+    if matches!(model.model(), Model::Windows(_)) {
+        let what = "windows reads the course of two weeks whole and cannot tell what each input did: \
+                    train lear, linear, gbdt, ensemble or auto to have forecasts explained";
+        return Err(ModelError::Unsuited { what: what.to_owned() });
+    }
     let rows = rows.with_columns(model.feature_names())?;
     let mut reference_rows = background.rows.with_columns(model.feature_names())?;
     let grouping = Grouping::new(&rows.names);

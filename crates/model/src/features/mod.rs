@@ -31,6 +31,7 @@ mod solar;
 mod spec;
 mod weather;
 mod wind;
+mod windows;
 
 #[cfg(test)]
 mod leak_tests;
@@ -44,7 +45,7 @@ use crate::dataset::{Column, Dataset};
 use crate::matrix::{FeatureMatrix, RowKey};
 
 pub use keys::keys;
-pub use past::past;
+pub use past::{courses, past};
 pub use rows::{days_later, gate, target, training_begin, training_origins, training_set};
 pub(crate) use rows::{first_known, follows_clocks, starts};
 pub use spec::{
@@ -82,7 +83,7 @@ pub fn build(dataset: &Dataset, spec: &FeatureSpec, origins: &[Time], horizon: H
     let mut origins = origins.to_vec();
     origins.sort_unstable();
     let Some(context) = Context::new(dataset, spec, &origins, horizon) else {
-        return FeatureMatrix { names, keys: Vec::new(), values: Vec::new() };
+        return FeatureMatrix { names, keys: Vec::new(), values: Vec::new(), windows: None };
     };
     let mut values = vec![f32::NAN; origins.len() * steps * columns];
     let keys = if origins.len() < PARALLEL_FROM {
@@ -97,7 +98,7 @@ pub fn build(dataset: &Dataset, spec: &FeatureSpec, origins: &[Time], horizon: H
             .collect();
         filled.concat()
     };
-    FeatureMatrix { names, keys, values }
+    FeatureMatrix { names, keys, values, windows: windows::build(&context, &origins) }
 }
 
 /// A column read by steps from the target's first instant; NaN where it has nothing.
@@ -213,6 +214,13 @@ impl<'a> Context<'a> {
         self.start.plus_micros(index * i64::from(self.step_seconds) * 1_000_000)
     }
 
+    /// The index of the first instant at or after a time.
+    fn first_from(&self, time: Time) -> i64 {
+        let micros = i64::from(self.step_seconds) * 1_000_000;
+        let distance = time.micros_since(self.start);
+        distance.div_euclid(micros) + i64::from(distance.rem_euclid(micros) != 0)
+    }
+
     /// The Unix second of an index.
     fn second(&self, index: i64) -> i64 {
         self.start.seconds() + index * i64::from(self.step_seconds)
@@ -260,10 +268,7 @@ impl<'a> Context<'a> {
 
     /// Fills the cells of an origin's rows and says what the rows are about.
     fn fill(&self, origin: Time, columns: usize, values: &mut [f32]) -> Vec<RowKey> {
-        let micros = i64::from(self.step_seconds) * 1_000_000;
-        let distance = origin.micros_since(self.start);
-        let index = distance.div_euclid(micros) + i64::from(distance.rem_euclid(micros) != 0);
-        let origin = Origin { time: origin, index };
+        let origin = Origin { time: origin, index: self.first_from(origin) };
         let recent = lags::Recent::new(self, &origin);
         let clearness = solar::Clearness::new(self, &origin);
         let pairs = self.spec.covariates.iter().zip(&self.covariates);

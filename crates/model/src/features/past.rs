@@ -1,13 +1,15 @@
-//! The temperature of the past as known at a cutoff: what a model may learn from that no row of features holds.
+//! The past as known at a cutoff, whole: what a model may learn from that no row of features holds.
 
 use std::sync::Arc;
 
-use forewatt_domain::{Recipe, SeriesKind, Time};
+use forewatt_domain::{Family, Recipe, SeriesKind, Time};
+use jiff::SignedDuration;
 
+use super::rows::is_masked;
 use super::weather::Scale;
-use crate::dataset::Dataset;
+use crate::dataset::{Column, CovariateColumn, Dataset};
 use crate::days::model::is_far;
-use crate::matrix::Past;
+use crate::matrix::{Courses, Past};
 
 /// The mean of a dataset's temperatures over everything before `cutoff`, as known then, in degC; `None` without
 /// temperatures, and for recipes whose models do not ask.
@@ -42,4 +44,40 @@ pub fn past(dataset: &Dataset, recipe: &Recipe, cutoff: Time) -> Option<Arc<Past
         sum / count
     };
     Some(Arc::new(Past { start, step_micros: step, values: (0..len).map(mean).collect() }))
+}
+
+/// The course of the target before `cutoff` and those of its peers, as known then; `None` for recipes whose models do
+/// not ask.
+///
+/// Peers are the covariates of the target's kind of which only the past is known. Masked stretches (`from..to`) of
+/// the target are unknown; nothing from before the recipe's training days is in it.
+#[must_use]
+pub fn courses(
+    dataset: &Dataset,
+    recipe: &Recipe,
+    cutoff: Time,
+    masked: &[(Time, Time)],
+) -> Option<Arc<Courses>> {
+    if recipe.family != Family::Windows {
+        return None;
+    }
+    let begin = recipe.training_days.map(|days| cutoff - SignedDuration::from_hours(24 * i64::from(days)));
+    let begin = begin.unwrap_or(Time::MIN);
+    let is_masked = is_masked(masked);
+    let own = course(&dataset.target, (begin, cutoff), &is_masked);
+    let peer = |c: &&CovariateColumn| !c.known_ahead && c.series.kind == dataset.series.kind;
+    let peers = dataset.covariates.iter().filter(peer);
+    let peers = peers.map(|c| course(&c.column, (begin, cutoff), &|_| false));
+    let season = dataset.step().steps_per_day();
+    Some(Arc::new(Courses { season, courses: std::iter::once(own).chain(peers).collect() }))
+}
+
+/// The values of `from..cutoff` as known at the cutoff, from the first known on.
+fn course(column: &Column, (from, cutoff): (Time, Time), is_masked: &dyn Fn(Time) -> bool) -> Vec<f32> {
+    let grid = column.grid();
+    let slots = (0..grid.len).filter(|&slot| (from..cutoff).contains(&grid.time(slot)));
+    let value = |slot: usize| {
+        if is_masked(grid.time(slot)) { f32::NAN } else { column.as_of(slot, cutoff) }
+    };
+    slots.map(value).skip_while(|value| value.is_nan()).collect()
 }

@@ -13,16 +13,21 @@ const WARM_UP_DAYS: i64 = 7;
 /// The value of every row as known at `cutoff`; NaN where unknown or inside a masked stretch (`from..to`).
 #[must_use]
 pub fn target(dataset: &Dataset, keys: &[RowKey], cutoff: Time, masked: &[(Time, Time)]) -> Vec<f32> {
-    let masked = merge(masked);
-    let is_masked = |time: Time| {
-        let next = masked.partition_point(|&(from, _)| from <= time);
-        next > 0 && time < masked[next - 1].1
-    };
+    let is_masked = is_masked(masked);
     keys.iter()
         .map(|key| {
             if is_masked(key.valid_time) { f32::NAN } else { dataset.target.value_at(key.valid_time, cutoff) }
         })
         .collect()
+}
+
+/// Whether an instant lies in one of the stretches (`from..to`, in any order).
+pub(super) fn is_masked(stretches: &[(Time, Time)]) -> impl Fn(Time) -> bool + use<> {
+    let masked = merge(stretches);
+    move |time| {
+        let next = masked.partition_point(|&(from, _)| from <= time);
+        next > 0 && time < masked[next - 1].1
+    }
 }
 
 /// Rising stretches that do not overlap.
@@ -47,6 +52,7 @@ pub fn training_set(matrix: &FeatureMatrix, target: &[f32]) -> TrainingSet {
         features: matrix.select(&rows),
         target: rows.iter().map(|&i| target[i]).collect(),
         past: None,
+        courses: None,
     }
 }
 

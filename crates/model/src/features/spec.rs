@@ -1,11 +1,12 @@
 //! The feature specification: everything the builder needs beside the data.
 
 use forewatt_domain::time::MICROS_PER_DAY;
-use forewatt_domain::{Horizon, Location, Series, SeriesKind, SeriesName, Time, Zone};
+use forewatt_domain::{Family, Horizon, Location, Recipe, Series, SeriesKind, SeriesName, Time, Zone};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::Dataset;
+use crate::windows::WINDOW_DAYS;
 
 /// The most weekly lags a specification may ask for.
 pub const WEEK_LAGS_MAX: u8 = 4;
@@ -45,6 +46,14 @@ pub struct FeatureSpec {
     pub seasons: bool,
     /// Covariates, in the order of their columns.
     pub covariates: Vec<CovariateSpec>,
+    /// Days of the course before the forecast start that are handed over whole; most models need none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub window_days: u8,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(days: &u8) -> bool {
+    *days == 0
 }
 
 /// A covariate as the features read it.
@@ -93,7 +102,19 @@ impl FeatureSpec {
             calendar: true,
             seasons: days >= SEASON_DAYS_MIN,
             covariates,
+            window_days: 0,
         }
+    }
+
+    /// [`FeatureSpec::for_dataset`], and what the recipe's family asks for beside it.
+    #[must_use]
+    pub fn for_recipe(dataset: &Dataset, recipe: &Recipe) -> Self {
+        let mut spec = Self::for_dataset(dataset, recipe.reach());
+        if recipe.family == Family::Windows {
+            spec.covariates.clear();
+            spec.window_days = u8::try_from(WINDOW_DAYS).unwrap_or(u8::MAX);
+        }
+        spec
     }
 
     /// Weekly lags after the limit.
@@ -123,7 +144,7 @@ impl CovariateSpec {
 pub fn history_needed(spec: &FeatureSpec, _horizon: Horizon) -> SignedDuration {
     // Lags count from the last week or day before the origin, so the horizon does not add to them.
     let weeks = (spec.weeks() + SPARE_WEEKS) * 7;
-    let days = spec.days().max(LEVEL_DAYS) + 1;
+    let days = spec.days().max(LEVEL_DAYS).max(usize::from(spec.window_days)) + 1;
     // Two spare days: a change of clocks, a skipped day, and the neighbours of a lag.
     SignedDuration::from_hours(24 * i64::try_from(weeks.max(days) + 2).unwrap_or(0))
 }

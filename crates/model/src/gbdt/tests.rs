@@ -36,6 +36,7 @@ fn matrix(columns: usize, values: Vec<f32>) -> FeatureMatrix {
         names: (0..columns).map(|c| format!("feature {c}")).collect(),
         keys: (0..values.len() / columns.max(1)).map(key).collect(),
         values,
+        windows: None,
     }
 }
 
@@ -49,7 +50,7 @@ fn wavy(rows: usize, seed: u64) -> TrainingSet {
         middle(x) + (0.2 + x[2]) * noise(&mut random)
     });
     let target = target.collect();
-    TrainingSet { features, target, past: None }
+    TrainingSet { features, target, past: None, courses: None }
 }
 
 fn middle(x: &[f32]) -> f32 {
@@ -172,6 +173,7 @@ fn columns_are_found_by_name() {
         values: (0..rows)
             .flat_map(|i| data.features.row(i).iter().rev().copied().chain([1.0]).collect::<Vec<_>>())
             .collect(),
+        windows: None,
     };
     assert_eq!(forest.predict(&turned).unwrap(), forest.predict(&data.features).unwrap());
     let error = forest.predict(&matrix(1, vec![0.0])).unwrap_err();
@@ -314,7 +316,7 @@ proptest! {
         let target = (0..rows).map(|_| (uniform(&mut random) * 2.0 - 1.0) * huge).collect();
         let levels = QuantileLevels::new((1..=levels).map(|i| i as f64 / 5.0).collect()).unwrap();
         let booster = Booster { params: Params { trees: 20, leaf_rows: 3, ..Params::default() } };
-        let data = TrainingSet { features, target, past: None };
+        let data = TrainingSet { features, target, past: None, courses: None };
         let forest = booster.fit(&data, &levels).unwrap();
         assert_sound(&forest.predict(&data.features).unwrap());
         let back: Forest = serde_json::from_str(&serde_json::to_string(&forest).unwrap()).unwrap();

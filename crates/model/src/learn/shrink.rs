@@ -30,7 +30,7 @@ impl FittedModel {
         match &self.model {
             Model::Single(only) => member(only),
             Model::Ensemble(mixture) => mixture.members().iter().any(member),
-            Model::Days(_) => false,
+            Model::Days(_) | Model::Windows(_) => false,
         }
     }
 
@@ -53,7 +53,7 @@ impl FittedModel {
         let model = match &self.model {
             Model::Single(member) => Model::Single(shrink(member)?),
             Model::Ensemble(mixture) => Model::Ensemble(mixture.map_members(shrink)?),
-            Model::Days(_) => self.model.clone(),
+            Model::Days(_) | Model::Windows(_) => self.model.clone(),
         };
         Ok(Self { model, ..self.clone() })
     }
@@ -65,7 +65,7 @@ impl FittedModel {
         match &self.model {
             Model::Single(member) => trees(member),
             Model::Ensemble(mixture) => mixture.members().iter().map(trees).sum(),
-            Model::Days(_) => 0,
+            Model::Days(_) | Model::Windows(_) => 0,
         }
     }
 }
@@ -107,6 +107,7 @@ mod tests {
             any_hour: false,
             training_days: None,
             non_negative: false,
+            choice: Default::default(),
             seed: 7,
         }
     }

@@ -51,7 +51,7 @@ fn key(origin: usize, lead: usize) -> RowKey {
 
 fn rows(origins: impl Iterator<Item = usize>, leads: usize) -> FeatureMatrix {
     let keys = origins.flat_map(|origin| (0..leads).map(move |lead| key(origin, lead))).collect();
-    FeatureMatrix { names: vec![], keys, values: vec![] }
+    FeatureMatrix { names: vec![], keys, values: vec![], windows: None }
 }
 
 fn training(temperature: &[f32], end: usize) -> TrainingSet {
@@ -63,7 +63,7 @@ fn training(temperature: &[f32], end: usize) -> TrainingSet {
         step_micros: MICROS_PER_HOUR,
         values: temperature[..end].to_vec(),
     };
-    TrainingSet { features, target, past: Some(Arc::new(past)) }
+    TrainingSet { features, target, past: Some(Arc::new(past)), courses: None }
 }
 
 fn levels() -> QuantileLevels {

@@ -12,7 +12,7 @@ use forewatt_service::file_dataset::{self, FileColumns, FileCovariate};
 use forewatt_service::ingest::{FileSource, ImportOptions, Limits};
 use forewatt_service::jobs::Progress;
 use forewatt_service::peaks::{self, PeakAt, Peaks};
-use forewatt_service::{Outcome, Refit};
+use forewatt_service::{Dataset, Outcome, Refit};
 use jiff::SignedDuration;
 
 use super::arguments::{self, When};
@@ -97,6 +97,10 @@ pub struct Args {
     /// Write every forecast value to this CSV file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// With --model windows: forecast the --past-only columns of the target's kind too, all from one model; --output
+    /// begins with a column `series`
+    #[arg(long, requires = "file")]
+    with_peers: bool,
     /// No chart
     #[arg(long)]
     no_plot: bool,
@@ -155,6 +159,8 @@ pub struct Scored {
     pub outcome: Outcome,
     /// Its peaks, when asked for.
     pub peaks: Option<Peaks>,
+    /// What came out for its peers, when asked for.
+    pub peers: Vec<(SeriesName, Outcome)>,
 }
 
 /// Scores, writes, shows.
@@ -173,12 +179,8 @@ pub fn run(context: &Context, args: Args) -> anyhow::Result<()> {
     let mut scored = scored?;
     scored.peaks = peak_at.and_then(|at| peaks::of_backtest(&scored.outcome, &scored.zone, at));
     if let Some(path) = &output {
-        write_csv(path, &scored.outcome).with_context(|| format!("writing {}", path.display()))?;
-        context.out.note(&format!(
-            "{} forecast values written to {}",
-            scored.outcome.rows.len(),
-            path.display()
-        ));
+        let rows = write_csv(path, &scored).with_context(|| format!("writing {}", path.display()))?;
+        context.out.note(&format!("{rows} forecast values written to {}", path.display()));
     }
     backtest_report::show(context.out, &scored, no_plot)
 }
@@ -203,7 +205,7 @@ fn from_store(
             None => service.backtest(name, &request, progress).await?,
         };
         let (from, to, unit) = (request.from, request.to, info.series.unit.clone());
-        Ok(Scored { name: name.to_string(), unit, zone, from, to, outcome, peaks: None })
+        Ok(Scored { name: name.to_string(), unit, zone, from, to, outcome, peaks: None, peers: Vec::new() })
     })
 }
 
@@ -228,12 +230,28 @@ fn from_file(context: &Context, args: Args, progress: Progress) -> anyhow::Resul
             let read = read.map_err(|error| import::explain(error, &path))?;
             report_rejects(&context_, &read.report);
             let request = request(&context_, &args, read.covariates.clone(), &zone)?;
-            let outcome = service_backtest::run(&read.dataset, &request, &progress)?;
+            let (outcome, peers) = scores(&read.dataset, &request, args.with_peers, &progress)?;
             let unit = args.from_file.about.unit.clone().unwrap_or_default();
-            Ok(Scored { name: target, unit, zone, from: request.from, to: request.to, outcome, peaks: None })
+            let (from, to) = (request.from, request.to);
+            Ok(Scored { name: target, unit, zone, from, to, outcome, peaks: None, peers })
         };
         tokio::task::spawn_blocking(work).await.context("the backtest ended unexpectedly")?
     })
+}
+
+/// The target's outcome, and those of its peers where they are asked for.
+fn scores(
+    dataset: &Dataset,
+    request: &BacktestRequest,
+    with_peers: bool,
+    progress: &Progress,
+) -> anyhow::Result<(Outcome, Vec<(SeriesName, Outcome)>)> {
+    if !with_peers {
+        return Ok((service_backtest::run(dataset, request, progress)?, Vec::new()));
+    }
+    let mut all = service_backtest::run_with_peers(dataset, request, progress)?;
+    let (_, outcome) = all.remove(0); // the target is always there
+    Ok((outcome, all))
 }
 
 /// What the parser left out matters to the scores: it is told, beside the result.
@@ -349,22 +367,33 @@ pub fn refuse_unwritable(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn write_csv(path: &Path, outcome: &Outcome) -> std::io::Result<()> {
+/// Writes every forecast value, with a first column `series` where there are peers; says how many.
+fn write_csv(path: &Path, scored: &Scored) -> std::io::Result<usize> {
     let mut file = BufWriter::new(std::fs::File::create(path)?);
-    write!(file, "forecast_start,valid_time,actual,mean")?;
-    for level in &outcome.levels {
+    let named = !scored.peers.is_empty();
+    write!(file, "{}forecast_start,valid_time,actual,mean", if named { "series," } else { "" })?;
+    for level in &scored.outcome.levels {
         write!(file, ",q{level}")?;
     }
     writeln!(file)?;
-    for row in &outcome.rows {
-        let actual = if row.actual.is_finite() { row.actual.to_string() } else { String::new() };
-        write!(file, "{},{},{actual},{}", row.forecast_start, row.valid_time, row.mean)?;
-        for quantile in &row.quantiles {
-            write!(file, ",{quantile}")?;
+    let peers = scored.peers.iter().map(|(name, outcome)| (name.as_str(), outcome));
+    let mut written = 0;
+    for (name, outcome) in std::iter::once((scored.name.as_str(), &scored.outcome)).chain(peers) {
+        for row in &outcome.rows {
+            if named {
+                write!(file, "{name},")?;
+            }
+            let actual = if row.actual.is_finite() { row.actual.to_string() } else { String::new() };
+            write!(file, "{},{},{actual},{}", row.forecast_start, row.valid_time, row.mean)?;
+            for quantile in &row.quantiles {
+                write!(file, ",{quantile}")?;
+            }
+            writeln!(file)?;
         }
-        writeln!(file)?;
+        written += outcome.rows.len();
     }
-    file.flush()
+    file.flush()?;
+    Ok(written)
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use forewatt_domain::Time;
 use forewatt_domain::time::MICROS_PER_DAY;
+use forewatt_domain::{SeriesName, Time};
 use forewatt_service::Outcome;
 use forewatt_service::peaks::Peaks;
 use serde_json::{Value, json};
@@ -50,6 +50,7 @@ pub fn show(out: Output, scored: &Scored, no_plot: bool) -> anyhow::Result<()> {
         count(outcome.metrics.count as u64)
     ));
     text.push_str(&overall(outcome));
+    text.push_str(&peers(&scored.peers));
     text.push_str(&outcome.notes.iter().map(|note| format!("{note}\n")).collect::<String>());
     if outcome.by_lead.len() > 1 {
         text.push('\n');
@@ -64,6 +65,20 @@ pub fn show(out: Output, scored: &Scored, no_plot: bool) -> anyhow::Result<()> {
         text.push_str(&chart(out, scored));
     }
     Ok(out.text(&text)?)
+}
+
+/// How the peers were forecast, in a line; nothing without any.
+fn peers(peers: &[(SeriesName, Outcome)]) -> String {
+    if peers.is_empty() {
+        return String::new();
+    }
+    let ratios: Vec<f64> = peers.iter().filter_map(|(_, outcome)| outcome.metrics.rmae).collect();
+    let better = ratios.iter().filter(|ratio| **ratio < 1.0).count();
+    let mean = ratios.iter().sum::<f64>() / ratios.len().max(1) as f64;
+    format!(
+        "{} peers by the same model: {better} better than the baseline, mean ratio of absolute errors {mean:.3}\n",
+        peers.len()
+    )
 }
 
 /// The metrics by name.
@@ -209,6 +224,13 @@ fn document(scored: &Scored) -> Value {
         "baseline_metrics": map(&outcome.baseline_metrics.named()),
         "by_lead": leads,
     });
+    if !scored.peers.is_empty() {
+        let peer = |(name, outcome): &(SeriesName, Outcome)| {
+            let metrics = map(&outcome.metrics.named());
+            json!({ "series": name, "metrics": metrics, "baseline_metrics": map(&outcome.baseline_metrics.named()) })
+        };
+        document["peers"] = scored.peers.iter().map(peer).collect();
+    }
     if let Some(peaks) = &scored.peaks {
         document["peaks"] = json!(peaks);
     }

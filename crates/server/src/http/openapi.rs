@@ -10,8 +10,8 @@ use crate::error::{FieldError, HttpResult, Problem};
 use crate::http::extract::Params;
 use crate::http::reply::Held;
 use crate::http::{
-    compare, explain, forecast, holidays, import_model, issued, jobs, models, observations, oip, ops, optimize,
-    quality, reconcile, reply, series, timeseries,
+    compare, explain, forecast, holidays, import_model, issued, jobs, models, observations, oip, ops,
+    optimize, quality, reconcile, reply, series, timeseries,
 };
 
 /// The API in one description.

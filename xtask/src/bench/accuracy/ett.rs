@@ -3,7 +3,7 @@
 use super::data::{HOUR, Source, rfc3339, seconds};
 use super::exe::Forecasts;
 use super::metrics::{Metrics, mae, mean, means, mse, named};
-use super::task::{Input, Part, words};
+use super::task::{Input, Part, Pooled, words};
 
 const FILE: &str = "ett_h1.csv.gz";
 const COLUMNS: [&str; 7] = ["HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"];
@@ -47,6 +47,17 @@ pub fn parts(steps: usize, source: &Source) -> anyhow::Result<Vec<Part>> {
         })
     };
     COLUMNS.iter().map(part).collect()
+}
+
+/// All columns by one model, as [`parts`] asks for each.
+///
+/// # Errors
+/// As [`parts`].
+pub fn pooled(steps: usize, source: &Source) -> anyhow::Result<Pooled> {
+    let mut parts = parts(steps, source)?;
+    let Part { input, mut arguments, .. } = parts.swap_remove(0);
+    arguments.extend(["--past-only".to_owned(), COLUMNS[1..].join(","), "--with-peers".to_owned()]);
+    Ok(Pooled { input, arguments })
 }
 
 /// The standard deviation, of all values rather than of a sample, as the benchmark scales.

@@ -1,5 +1,6 @@
 //! The executable under test: found or built, run with a limit, measured, and its output read.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -162,8 +163,30 @@ fn families(help: &str) -> Vec<String> {
 /// # Errors
 /// When the file cannot be read or a line of it is not as documented.
 pub fn read_output(path: &Path) -> anyhow::Result<Forecasts> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    parse_output(&text)
+    parse_output(&read(path)?)
+}
+
+/// Reads what `--with-peers --output` wrote, by series.
+///
+/// # Errors
+/// As [`read_output`].
+pub fn read_pooled(path: &Path) -> anyhow::Result<BTreeMap<String, Forecasts>> {
+    let text = read(path)?;
+    let mut lines = text.lines();
+    let header = lines.next().and_then(|header| header.strip_prefix("series,"));
+    let header = header.context("the output has no column `series`")?;
+    let mut by_series: BTreeMap<&str, String> = BTreeMap::new();
+    for line in lines {
+        let (series, rest) = line.split_once(',').with_context(|| format!("cannot read `{line}`"))?;
+        let text = by_series.entry(series).or_insert_with(|| format!("{header}\n"));
+        text.push_str(rest);
+        text.push('\n');
+    }
+    by_series.into_iter().map(|(series, text)| Ok((series.to_owned(), parse_output(&text)?))).collect()
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
 }
 
 fn parse_output(text: &str) -> anyhow::Result<Forecasts> {

@@ -7,7 +7,7 @@ use super::exe::{Forecasts, Row};
 use super::metrics::{
     Metrics, interval_score, mae, mean, means, medians, named, place_of, seasonal_error, smape,
 };
-use super::task::{Input, Part, words};
+use super::task::{Input, Part, Pooled, words};
 
 const FILE: &str = "m4_hourly.csv.gz";
 /// Steps of the test.
@@ -58,6 +58,47 @@ fn part(name: &str, table: Table) -> anyhow::Result<Part> {
     let input = Input::Text(Arc::new(table.text));
     let score = Box::new(move |forecasts: &Forecasts| score(forecasts, scale));
     Ok(Part { name: name.to_owned(), input, arguments, score, anchors })
+}
+
+/// All series side by side, the ends of all at the same instant: their own times are of no use, as each lives in a
+/// year of its own.
+///
+/// # Errors
+/// As [`parts`].
+pub fn pooled(source: &Source) -> anyhow::Result<Pooled> {
+    let table = source.read(FILE)?;
+    let [names, values] = table.columns(["series_id", "value"])?;
+    let mut series: Vec<(&str, &[&str])> = Vec::new();
+    let mut from = 0;
+    for group in names.chunk_by(|a, b| a == b) {
+        if source.quick && series.len() == QUICK {
+            break;
+        }
+        series.push((group[0], &values[from..from + group.len()]));
+        from += group.len();
+    }
+    let longest = LENGTHS[1];
+    let mut text = String::from("time");
+    series.iter().for_each(|(name, _)| text.extend([",", name]));
+    for row in 0..longest {
+        text.extend(["\n", &rfc3339(row as i64 * HOUR)?]);
+        for (_, values) in &series {
+            let value = (row + values.len()).checked_sub(longest).and_then(|i| values.get(i));
+            text.extend([",", value.copied().unwrap_or_default()]);
+        }
+    }
+    text.push('\n');
+    let test = (longest - STEPS) as i64 * HOUR;
+    let peers: Vec<&str> = series[1..].iter().map(|(name, _)| *name).collect();
+    let arguments = words(&format!(
+        "--time time --time-zone UTC --target {} --past-only {} --with-peers --from {} --to {} --every 1h \
+         --horizon {STEPS}h --refit never --quantiles 0.025,0.1,0.3,0.5,0.7,0.9,0.975",
+        series[0].0,
+        peers.join(","),
+        rfc3339(test)?,
+        rfc3339(test + HOUR)?
+    ));
+    Ok(Pooled { input: Input::Text(Arc::new(text)), arguments })
 }
 
 fn point_scores(pairs: &[(f64, f64)], scale: f64) -> Metrics {

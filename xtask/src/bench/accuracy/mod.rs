@@ -27,7 +27,7 @@ use anyhow::Context as _;
 
 use cache::{Cache, ModelResult, RunResult, Summary, TaskResult, digest};
 use data::Source;
-use exe::Executable;
+use exe::{Cost, Executable};
 use metrics::Metrics;
 use task::{Input, Part, Task};
 use tasks::TASKS;
@@ -130,9 +130,9 @@ fn list() -> anyhow::Result<()> {
 fn select(options: &Options) -> anyhow::Result<Vec<&'static Task>> {
     for model in &options.models {
         anyhow::ensure!(
-            task::MODELS.iter().chain(task::FAR_MODELS).any(|known| known == model),
+            task::POOL_MODELS.iter().chain(task::FAR_MODELS).any(|known| known == model),
             "there is no model `{model}`; known: {}",
-            task::MODELS.join(", ")
+            task::POOL_MODELS.join(", ")
         );
     }
     let Some(name) = &options.task else {
@@ -208,6 +208,10 @@ impl Bench<'_> {
         parts: &[Part],
         protocols: &[String],
     ) -> anyhow::Result<ModelResult> {
+        if model == task::POOLED {
+            let runs = self.pooled(task, parts, protocols)?;
+            return Ok(self.reached(parts, &runs));
+        }
         let next = AtomicUsize::new(0);
         let done = Mutex::new(Vec::new());
         let work = |worker: usize| {
@@ -236,14 +240,78 @@ impl Bench<'_> {
         let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         done.sort_by_key(|(i, _)| *i);
         let runs: Vec<RunResult> = done.into_iter().map(|(_, run)| run).collect::<anyhow::Result<_>>()?;
-        Ok(ModelResult {
+        Ok(self.reached(parts, &runs))
+    }
+
+    fn reached(&self, parts: &[Part], runs: &[RunResult]) -> ModelResult {
+        ModelResult {
             summary: summary(
                 parts.iter().map(|part| part.name.as_str()).zip(runs.iter().map(|r| &r.metrics)),
             ),
             wall_s: runs.iter().map(|run| run.wall_s).sum(),
             peak_mib: runs.iter().map(|run| run.peak_mib).fold(0.0, f64::max),
             executable: self.executable.hash.clone(),
-        })
+        }
+    }
+
+    /// All parts by one backtest, unless it is finished already; its cost is put down to the first part.
+    fn pooled(&self, task: &Task, parts: &[Part], protocols: &[String]) -> anyhow::Result<Vec<RunResult>> {
+        let key = |protocol: &String| {
+            digest(&[protocol.as_str(), &self.executable.hash, cache::SCORING].map(str::as_bytes))
+        };
+        let keyed = || parts.iter().zip(protocols.iter().map(key));
+        let finished = keyed().map(|(part, key)| self.cache.run(task.runs, task::POOLED, &part.name, &key));
+        if let Some(runs) = finished.collect::<Option<Vec<RunResult>>>() {
+            return Ok(runs);
+        }
+        let pooled = task.pooled(&self.source)?.context("the task's parts cannot be learned together")?;
+        let (output, cost) =
+            self.run(task::POOLED, &pooled.input, pooled.arguments, &self.work.join("0"), false)?;
+        let forecasts = exe::read_pooled(&output)?;
+        let mut cost = Some(cost);
+        keyed()
+            .map(|(part, key)| {
+                let said =
+                    forecasts.get(&part.name).with_context(|| format!("no forecasts of {}", part.name))?;
+                let metrics = (part.score)(said);
+                anyhow::ensure!(
+                    !metrics.is_empty(),
+                    "{}: the forecasts are not of the rows to be scored",
+                    part.name
+                );
+                let (wall_s, peak_mib) = cost.take().map_or((0.0, 0.0), |cost| (cost.wall_s, cost.peak_mib));
+                let run = RunResult { metrics, wall_s, peak_mib };
+                self.cache.keep_run(task.runs, task::POOLED, &part.name, &key, &run)?;
+                Ok(run)
+            })
+            .collect()
+    }
+
+    /// One backtest of the executable: where its output lies, and what it cost.
+    fn run(
+        &self,
+        model: &str,
+        input: &Input,
+        arguments: Vec<String>,
+        folder: &Path,
+        one_thread: bool,
+    ) -> anyhow::Result<(PathBuf, Cost)> {
+        std::fs::create_dir_all(folder)?;
+        let output = folder.join("output.csv");
+        let input = match input {
+            Input::File(path) => path.clone(),
+            Input::Text(text) => {
+                let path = folder.join("input.csv");
+                std::fs::write(&path, text.as_bytes())?;
+                path
+            }
+        };
+        let mut all = vec!["--file".to_owned(), input.to_string_lossy().into_owned()];
+        all.extend(arguments);
+        all.extend(["--model", model, "--no-plot", "--output"].map(str::to_owned));
+        all.push(output.to_string_lossy().into_owned());
+        let cost = self.executable.backtest(&all, folder, one_thread)?;
+        Ok((output, cost))
     }
 
     /// One backtest, unless it is finished already.
@@ -261,21 +329,8 @@ impl Bench<'_> {
             return Ok(run);
         }
         let folder = self.work.join(worker.to_string());
-        std::fs::create_dir_all(&folder)?;
-        let output = folder.join("output.csv");
-        let input = match &part.input {
-            Input::File(path) => path.clone(),
-            Input::Text(text) => {
-                let path = folder.join("input.csv");
-                std::fs::write(&path, text.as_bytes())?;
-                path
-            }
-        };
-        let mut arguments = vec!["--file".to_owned(), input.to_string_lossy().into_owned()];
-        arguments.extend(part.arguments_for(model));
-        arguments.extend(["--model", model, "--no-plot", "--output"].map(str::to_owned));
-        arguments.push(output.to_string_lossy().into_owned());
-        let cost = self.executable.backtest(&arguments, &folder, task.at_once > 1)?;
+        let arguments = part.arguments_for(model);
+        let (output, cost) = self.run(model, &part.input, arguments, &folder, task.at_once > 1)?;
         let metrics = (part.score)(&exe::read_output(&output)?);
         anyhow::ensure!(!metrics.is_empty(), "{}: the forecasts are not of the rows to be scored", part.name);
         let run = RunResult { metrics, wall_s: cost.wall_s, peak_mib: cost.peak_mib };

@@ -13,6 +13,20 @@ use super::{epf, ett, gefcom_load, load, m4, wind};
 pub const MODELS: &[&str] =
     &["seasonal-naive", "seasonal-empirical", "linear", "gbdt", "lear", "mlp", "gp", "ensemble", "auto"];
 
+/// [`MODELS`], and the one that learns many series together.
+pub const POOL_MODELS: &[&str] = &[
+    "seasonal-naive",
+    "seasonal-empirical",
+    "linear",
+    "gbdt",
+    "lear",
+    "mlp",
+    "gp",
+    "ensemble",
+    "auto",
+    POOLED,
+];
+
 /// Models that go on from what they learned the day before: where others are fitted anew every few weeks, they are
 /// every day, for about the same cost.
 const DAILY: &[&str] = &["lear", "mlp", "gp", "ensemble", "auto"];
@@ -130,7 +144,30 @@ pub enum Input {
     Text(Arc<String>),
 }
 
+/// One backtest that answers all parts, for a model that learns from all of them together.
+pub struct Pooled {
+    /// What is read: a column a part, named as the part.
+    pub input: Input,
+    /// Arguments of `forewatt backtest` beside file, model and output.
+    pub arguments: Vec<String>,
+}
+
+/// The model that learns many series together.
+pub const POOLED: &str = "windows";
+
 impl Task {
+    /// The backtest of all parts together, where the task has one.
+    ///
+    /// # Errors
+    /// As [`Task::parts`].
+    pub fn pooled(&self, source: &Source) -> anyhow::Result<Option<Pooled>> {
+        match self.kind {
+            Kind::M4 => m4::pooled(source).map(Some),
+            Kind::Ett(steps) => ett::pooled(steps, source).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// The task's backtests.
     ///
     /// # Errors

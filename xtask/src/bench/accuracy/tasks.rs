@@ -1,7 +1,9 @@
 //! The list of tasks: what is measured, what others reached, what we want to reach.
 
 use super::task::Bound::{AtMost, Below, Times};
-use super::task::{Column, FAR_MODELS, Goal, Kind, MODELS, Published, Task, column, goal, published};
+use super::task::{
+    Column, FAR_MODELS, Goal, Kind, MODELS, POOL_MODELS, Published, Task, column, goal, published,
+};
 use super::{epf, load};
 
 const EPF_ABOUT: &str = "Day-ahead prices: every day at midnight the next 24 hours, the last 728 days \
@@ -128,12 +130,14 @@ const M4: Task = Task {
         goal("MASE", Below(0.801), "the best of M4 (Doornik)"),
         goal("MSIS", Below(6.139), "the best of M4 (Doornik)"),
     ],
+    models: POOL_MODELS,
     at_once: 2,
     ..plain(
         "m4-hourly",
         "M4 hourly",
         "414 series, the last 48 hours of each, forecast once. MASE and MSIS (at \
-         95 %) over the mean absolute change over 24 hours before the test; all averaged over the series.",
+         95 %) over the mean absolute change over 24 hours before the test; all averaged over the series. `windows` \
+         learns all series together, the others each alone.",
         Kind::M4,
     )
 };
@@ -150,12 +154,13 @@ const ETT_96: Task = Task {
         goal("MSE", AtMost(0.370), "PatchTST/64"),
         goal("MAE", AtMost(0.399), "DLinear, the better MAE of the two"),
     ],
+    models: POOL_MODELS,
     ..plain(
         "etth1-96",
         "ETTh1, 96 hours ahead",
         "Each of seven columns from its own past, from every hour of months 17 to 20 (2,785 windows), fitted once on \
          all before (the benchmark's train and validation parts). Errors over the standard deviation of the train \
-         part, averaged over the columns.",
+         part, averaged over the columns. `windows` learns all columns together.",
         Kind::Ett(96),
     )
 };
@@ -167,6 +172,7 @@ const ETT_720: Task = Task {
         published("PatchTST", &[("MSE", 0.447), ("MAE", 0.468)]),
     ],
     goals: &[goal("MSE", AtMost(0.447), "PatchTST"), goal("MAE", AtMost(0.468), "PatchTST")],
+    models: POOL_MODELS,
     optional: true,
     ..plain(
         "etth1-720",

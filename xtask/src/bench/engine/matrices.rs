@@ -101,8 +101,9 @@ impl Rows {
         let mean = learned.iter().sum::<f64>() / count;
         let deviation = (learned.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / count).sqrt();
         let target = self.target.iter().map(|y| ((y - mean) / deviation) as f32).collect();
-        let features = FeatureMatrix { names: self.names, keys: self.keys, values: self.values };
-        let all = TrainingSet { features, target, past: None };
+        let features =
+            FeatureMatrix { names: self.names, keys: self.keys, values: self.values, windows: None };
+        let all = TrainingSet { features, target, past: None, courses: None };
         let is_early = |i: usize| all.features.keys[i].valid_time < first;
         Matrix { name: name.to_owned(), train: all.filter(is_early), test: all.filter(|i| !is_early(i)) }
     }

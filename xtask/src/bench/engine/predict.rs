@@ -117,8 +117,8 @@ fn rows(count: usize, seed: u64) -> TrainingSet {
     };
     let target = values.chunks_exact(COLUMNS).map(target).collect();
     let names = (0..COLUMNS).map(|c| format!("x{c}")).collect();
-    let features = FeatureMatrix { names, keys: (0..count).map(key).collect(), values };
-    TrainingSet { features, target, past: None }
+    let features = FeatureMatrix { names, keys: (0..count).map(key).collect(), values, windows: None };
+    TrainingSet { features, target, past: None, courses: None }
 }
 
 fn forests(data: &TrainingSet) -> anyhow::Result<Vec<(String, Forest)>> {

@@ -49,7 +49,7 @@ pub fn matrix(
     let keys = start(per_day, &slots(steps, per_day)).keys;
     let values = (0..steps).flat_map(|lead| (0..names.len()).map(move |c| (c, lead)));
     let names = names.iter().map(|&name| name.to_owned()).collect();
-    FeatureMatrix { names, keys, values: values.map(|(c, lead)| value(c, lead)).collect() }
+    FeatureMatrix { names, keys, values: values.map(|(c, lead)| value(c, lead)).collect(), windows: None }
 }
 
 /// One forecast start whose values are 1000 times the column plus the lead; `slots` are times on the clock.
@@ -65,7 +65,12 @@ fn start(per_day: usize, slots: &[u16]) -> FeatureMatrix {
         local_day: 0,
     });
     let values = (0..slots.len()).flat_map(|lead| (0..NAMES.len()).map(move |c| (1000 * c + lead) as f32));
-    FeatureMatrix { names: NAMES.map(str::to_owned).to_vec(), keys: keys.collect(), values: values.collect() }
+    FeatureMatrix {
+        names: NAMES.map(str::to_owned).to_vec(),
+        keys: keys.collect(),
+        values: values.collect(),
+        windows: None,
+    }
 }
 
 fn slots(steps: usize, per_day: usize) -> Vec<u16> {
@@ -154,8 +159,11 @@ fn a_day_with_a_change_of_the_clocks_keeps_its_place_on_the_clock() {
     assert!(inputs[2].is_nan() && inputs[26].is_nan());
     assert_eq!(inputs[3..24], rising(2, 21), "evening stays evening");
     assert_eq!(inputs[0], 0.0, "the midnight after does not take the place of the day's own");
-    let frame =
-        DayFrame::new(&layout, TrainingSet { target: rising(0, 24), features: rows, past: None }).unwrap();
+    let frame = DayFrame::new(
+        &layout,
+        TrainingSet { target: rising(0, 24), features: rows, past: None, courses: None },
+    )
+    .unwrap();
     assert!(frame.targets[(0, 2)].is_nan());
     assert_eq!((frame.targets[(0, 3)], frame.targets[(0, 23)]), (2.0, 22.0));
     assert_eq!(frame.targets[(0, 0)], 0.0);
@@ -178,7 +186,8 @@ fn what_is_not_known_stays_unknown() {
     assert!(inputs[127..130].iter().all(|value| value.is_nan()), "of nothing there is no summary");
     let mut target = rising(0, 24);
     target[7] = f32::NAN;
-    let frame = DayFrame::new(&layout, TrainingSet { target, features: rows, past: None }).unwrap();
+    let frame =
+        DayFrame::new(&layout, TrainingSet { target, features: rows, past: None, courses: None }).unwrap();
     assert!(frame.targets[(0, 7)].is_nan() && frame.targets[(0, 8)] == 8.0);
 }
 

@@ -21,7 +21,7 @@ fn matrix(columns: usize, values: Vec<f32>) -> FeatureMatrix {
         local_day: (i / 24) as i32,
     };
     let keys = (0..values.len() / columns).map(key).collect();
-    FeatureMatrix { names: (0..columns).map(|c| format!("x{c}")).collect(), keys, values }
+    FeatureMatrix { names: (0..columns).map(|c| format!("x{c}")).collect(), keys, values, windows: None }
 }
 
 fn split(random: &mut Random, features: usize, start: usize) -> Split {
@@ -125,7 +125,7 @@ fn wavy(rows: usize, seed: u64) -> TrainingSet {
         50.0 + 5.0 * (6.0 * x[0]).sin() + 4.0 * x[0] * x[1] + (0.2 + x[2]) * noise
     });
     let target = target.collect();
-    TrainingSet { features, target, past: None }
+    TrainingSet { features, target, past: None, courses: None }
 }
 
 fn loss(forest: &Forest, data: &TrainingSet) -> f64 {

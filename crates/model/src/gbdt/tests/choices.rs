@@ -21,7 +21,7 @@ fn hours(rows: usize, seed: u64) -> TrainingSet {
         values.extend([hour as f32, uniform(&mut random)]);
         target.push(((hour * 11) % 24) as f32 + 0.5 * noise(&mut random));
     }
-    TrainingSet { features: matrix(2, values), target, past: None }
+    TrainingSet { features: matrix(2, values), target, past: None, courses: None }
 }
 
 fn error(forest: &Forest, data: &TrainingSet) -> f32 {
