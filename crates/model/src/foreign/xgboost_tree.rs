@@ -20,40 +20,45 @@ struct Nodes<'a> {
     kinds: &'a [f64],
 }
 
+impl<'a> Nodes<'a> {
+    fn read(tree: &At<'a>) -> Result<Self> {
+        let params = tree.get("tree_param")?;
+        let count = params.get("num_nodes")?.count()?;
+        if let Some(size) = params.find("size_leaf_vector")
+            && size.count()? > 1
+        {
+            return Err(size.wrong(
+                "trees with vectors in their leaves are not read: train with multi_strategy=one_output_per_tree",
+            ));
+        }
+        let list = |key: &str| -> Result<&'a [f64]> {
+            let at = tree.get(key)?;
+            let numbers = at.numbers()?;
+            if numbers.len() == count && count > 0 {
+                return Ok(numbers);
+            }
+            let found = numbers.len();
+            Err(at
+                .wrong(format!("{found} values for {count} nodes; there must be as many, and at least one")))
+        };
+        Ok(Self {
+            lefts: list("left_children")?,
+            rights: list("right_children")?,
+            features: list("split_indices")?,
+            conditions: list("split_conditions")?,
+            defaults: list("default_left")?,
+            kinds: if tree.find("split_type").is_some() { list("split_type")? } else { &[] },
+        })
+    }
+}
+
 /// Reads a tree whose leaves count `weight` times.
 pub(super) fn read_tree(tree: &At<'_>, weight: f32) -> Result<RawTree> {
-    let params = tree.get("tree_param")?;
-    let count = params.get("num_nodes")?.count()?;
-    if let Some(size) = params.find("size_leaf_vector")
-        && size.count()? > 1
-    {
-        return Err(size.wrong(
-            "trees with vectors in their leaves are not read: train with multi_strategy=one_output_per_tree",
-        ));
-    }
-    let list = |key: &str| -> Result<&[f64]> {
-        let at = tree.get(key)?;
-        let numbers = at.numbers()?;
-        if numbers.len() == count && count > 0 {
-            return Ok(numbers);
-        }
-        Err(at.wrong(format!(
-            "{} values for {count} nodes; there must be as many, and at least one",
-            numbers.len()
-        )))
-    };
-    let nodes = Nodes {
-        lefts: list("left_children")?,
-        rights: list("right_children")?,
-        features: list("split_indices")?,
-        conditions: list("split_conditions")?,
-        defaults: list("default_left")?,
-        kinds: if tree.find("split_type").is_some() { list("split_type")? } else { &[] },
-    };
+    let nodes = Nodes::read(tree)?;
     let mut raw = RawTree::default();
     let sets = read_sets(tree, &mut raw)?;
     let places = places(&nodes);
-    for node in 0..count {
+    for node in 0..nodes.lefts.len() {
         let condition = nodes.conditions[node] as f32;
         if nodes.lefts[node] == NONE {
             let leaf = condition * weight;
