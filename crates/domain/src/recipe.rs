@@ -33,6 +33,9 @@ pub enum Family {
     Auto,
     /// Quantiles of the load under the temperatures of past years, for weeks and months ahead.
     Scenario,
+    /// A model that another library made, brought in as a file. Nothing learns it here; its recipe's seed is made of
+    /// its files' checksum, so that other files are another recipe.
+    Imported,
 }
 
 /// The text names no family.
@@ -45,7 +48,7 @@ pub struct UnknownFamily {
 
 impl Family {
     /// The words that name the families, in the order of [`Family::ALL`].
-    pub const NAMES: [&'static str; 10] = [
+    pub const NAMES: [&'static str; 11] = [
         "seasonal-naive",
         "seasonal-empirical",
         "linear",
@@ -56,9 +59,10 @@ impl Family {
         "ensemble",
         "auto",
         "scenario",
+        "imported",
     ];
     /// Every family; the order is that of stored models, so new ones come last.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::SeasonalNaive,
         Self::SeasonalEmpirical,
         Self::Linear,
@@ -69,6 +73,7 @@ impl Family {
         Self::Ensemble,
         Self::Auto,
         Self::Scenario,
+        Self::Imported,
     ];
 
     /// Whether it learns from the whole course of past temperatures: of the mixtures only those that look far ahead.

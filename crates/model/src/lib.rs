@@ -10,6 +10,7 @@ pub mod days;
 pub mod ensemble;
 pub mod explain;
 pub mod features;
+pub mod foreign;
 pub mod gbdt;
 pub mod groups;
 pub mod hierarchy;

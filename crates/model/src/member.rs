@@ -4,6 +4,7 @@ use forewatt_domain::{Family, QuantileLevels};
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::{SeasonalEmpirical, SeasonalEmpiricalModel, SeasonalNaive, SeasonalNaiveModel};
+use crate::foreign::ImportedModel;
 use crate::gbdt::{Booster, Forest, Params};
 use crate::linear::{Linear, LinearModel};
 use crate::matrix::{FeatureMatrix, TrainingSet};
@@ -23,6 +24,8 @@ pub enum Member {
     Gbdt(Forest),
     /// The load under the temperatures of past years.
     Scenario(Box<ScenarioModel>),
+    /// What another library made.
+    Imported(Box<ImportedModel>),
 }
 
 /// What a fitted member is for.
@@ -46,7 +49,8 @@ impl Member {
     /// Learns a model of `family`; `seed` is for what is random in it.
     ///
     /// # Errors
-    /// As [`Fit::fit`]; [`ModelError::Numeric`] for families that are no models of single rows.
+    /// As [`Fit::fit`]; [`ModelError::Numeric`] for families that are no models of single rows, and
+    /// [`ModelError::Unsuited`] for the one that is not learned.
     pub fn fit(
         family: Family,
         seed: u64,
@@ -63,6 +67,11 @@ impl Member {
                 Self::Gbdt(Booster { params }.fit(data, levels)?)
             }
             Family::Scenario => Self::Scenario(Box::new(Scenario.fit(data, levels)?)),
+            Family::Imported => {
+                let what = "an imported model is not learned here: bring it in with `forewatt models import`, or choose \
+                            another model";
+                return Err(ModelError::Unsuited { what: what.to_owned() });
+            }
             Family::Lear | Family::Mlp | Family::Gp | Family::Ensemble | Family::Auto => {
                 let what = format!(
                     "{family} is no model of single rows and cannot be a member of an ensemble of them"
@@ -81,6 +90,7 @@ impl Member {
             Self::Linear(_) => Family::Linear,
             Self::Gbdt(_) => Family::Gbdt,
             Self::Scenario(_) => Family::Scenario,
+            Self::Imported(_) => Family::Imported,
         }
     }
 
@@ -91,6 +101,7 @@ impl Member {
             Self::Linear(model) => Some(model.describe()),
             Self::Gbdt(model) => Some(format!("gbdt: {} trees", model.trees())),
             Self::Scenario(model) => Some(model.describe()),
+            Self::Imported(model) => Some(model.describe()),
             Self::SeasonalNaive(_) | Self::SeasonalEmpirical(_) => None,
         }
     }
@@ -104,6 +115,7 @@ impl Member {
             Self::Linear(model) => model.is_sound(levels.len()),
             Self::Gbdt(model) => model.levels() == levels.as_slice(),
             Self::Scenario(model) => model.is_sound(levels),
+            Self::Imported(model) => model.is_sound(levels),
         }
     }
 }
@@ -116,6 +128,7 @@ impl Predict for Member {
             Self::Linear(model) => model.predict(features),
             Self::Gbdt(model) => model.predict(features),
             Self::Scenario(model) => model.predict(features),
+            Self::Imported(model) => model.predict(features),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::synthetic::{self, Shape};
 use forewatt_domain::{Horizon, Resolution};
 
-fn recipe(family: Family, levels: &str) -> Recipe {
+pub(super) fn recipe(family: Family, levels: &str) -> Recipe {
     Recipe {
         target: "load".parse().unwrap(),
         family,
@@ -21,6 +21,11 @@ fn recipe(family: Family, levels: &str) -> Recipe {
     }
 }
 
+/// Neither the one that needs years of temperatures nor the one that is brought in: their own tests have them.
+fn learned(family: Family) -> bool {
+    !matches!(family, Family::Scenario | Family::Imported)
+}
+
 fn shares(data: &TrainingSet, answer: &Predictions) -> Vec<f64> {
     let rows = data.target.len();
     let below = |l: usize| (0..rows).filter(|&i| data.target[i] <= answer.row(i)[l]).count();
@@ -30,8 +35,7 @@ fn shares(data: &TrainingSet, answer: &Predictions) -> Vec<f64> {
 #[test]
 fn every_family_answers_every_row_finitely_whatever_is_missing() {
     let mut data = synthetic::training(Shape { days: 120, ..Shape::default() });
-    // A scenario needs years of temperatures: its own tests have them.
-    for family in Family::ALL.into_iter().filter(|family| *family != Family::Scenario) {
+    for family in Family::ALL.into_iter().filter(|family| learned(*family)) {
         let model = learn(&recipe(family, "0.05,0.5,0.95"), &data).unwrap();
         assert_eq!((model.family(), model.levels().len()), (family, 3));
         assert!(!model.coverage().is_empty(), "{family}: {:?}", model.notes());
@@ -71,8 +75,7 @@ fn too_little_history_is_fitted_without_calibration_and_says_so() {
     assert!(model.coverage().is_empty());
     assert!(model.notes().iter().any(|note| note.contains("not calibrated")));
     let none = data.filter(|_| false);
-    // A scenario needs years of temperatures: its own tests have them.
-    for family in Family::ALL.into_iter().filter(|family| *family != Family::Scenario) {
+    for family in Family::ALL.into_iter().filter(|family| learned(*family)) {
         assert!(
             matches!(
                 learn(&recipe(family, "0.5"), &none),

@@ -128,7 +128,8 @@ pub fn finite(text: &str) -> Result<f64, String> {
 
 /// The model families, with clap's suggestions on typos.
 pub fn family() -> impl TypedValueParser<Value = Family> {
-    PossibleValuesParser::new(Family::NAMES).try_map(|name| name.parse::<Family>())
+    let learned = Family::ALL.into_iter().filter(|family| *family != Family::Imported);
+    PossibleValuesParser::new(learned.map(Family::as_str)).try_map(|name| name.parse::<Family>())
 }
 
 /// The kinds of series, with clap's suggestions on typos.
