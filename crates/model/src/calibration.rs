@@ -21,7 +21,7 @@ const HANDICAPS: [f64; 3] = [1.0, 1.003, 1.01];
 /// A spread below this share of the usual one of its group is taken to be that much.
 const SPREAD_FLOOR: f32 = 0.05;
 /// Fewer held-out rows than this calibrate nothing.
-const ROWS_MIN: usize = 100;
+pub(crate) const ROWS_MIN: usize = 100;
 
 /// How often the actual value lay at or below a quantile, on held-out forecasts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -85,8 +85,10 @@ impl Calibration {
             }
         }
         let handicapped = |s: usize| losses[s] * HANDICAPS[s];
-        let best =
-            (0..STRENGTHS.len()).min_by(|&a, &b| handicapped(a).total_cmp(&handicapped(b))).unwrap_or(0);
+        // Forecasts without any spread get all of theirs here: half of it would be no interval.
+        let flat = (0..rows).all(|i| spread(held.predictions.row(i)) == 0.0);
+        let judged = (0..STRENGTHS.len()).min_by(|&a, &b| handicapped(a).total_cmp(&handicapped(b)));
+        let best = judged.filter(|_| !flat).unwrap_or(0);
         let share = |count: usize| count as f64 / rows as f64;
         let of_level = |(l, &level): (usize, &f64)| Coverage {
             level,
@@ -259,6 +261,24 @@ fn judge(
 mod tests {
     use super::*;
     use crate::synthetic::{self, Normal, Shape};
+
+    #[test]
+    fn forecasts_without_spread_get_all_of_it() {
+        let (keys, mut predictions, mut actual) = forecasts(3);
+        let levels = QuantileLevels::parse("0.1,0.5,0.9").unwrap();
+        predictions
+            .quantiles
+            .chunks_exact_mut(3)
+            .zip(&predictions.mean)
+            .for_each(|(row, mean)| row.fill(*mean));
+        // The errors of one half are no guide to the other's: half the correction has the smaller loss.
+        let half = actual.len() / 2;
+        actual.iter_mut().zip(&predictions.mean).enumerate().for_each(|(i, (value, mean))| {
+            *value = mean + if i < half { 10.0 } else { -10.0 } + (*value - mean) / 100.0;
+        });
+        let held = Held { keys: &keys, predictions: &predictions, actual: &actual };
+        assert_eq!(Calibration::learn(held, &levels).unwrap().strength(), 1.0);
+    }
 
     /// Forecasts whose quantiles are too narrow by day and too wide at night, and what happened.
     fn forecasts(seed: u64) -> (Vec<RowKey>, Predictions, Vec<f32>) {

@@ -1,5 +1,6 @@
 //! Learning by recipe: fit, calibrate on held-out later forecasts, fit again on everything.
 
+mod adopt;
 pub(crate) mod bounds;
 mod night;
 
@@ -14,6 +15,7 @@ use crate::matrix::{FeatureMatrix, RowKey, TrainingSet};
 use crate::member::{Member, Purpose};
 use crate::predict::{ModelError, Predict, Predictions};
 use crate::quantile;
+pub use adopt::adopt;
 use bounds::Bounds;
 
 /// A model of any family.
