@@ -9,6 +9,10 @@ use forewatt_model::backtest::{self, Outcome, Plan, Refit};
 use forewatt_model::dataset::Dataset;
 use forewatt_model::days::TimeLeft;
 use forewatt_model::features::FeatureSpec;
+use forewatt_model::foreign::ImportedModel;
+use forewatt_model::learn;
+use forewatt_model::matrix::TrainingSet;
+use forewatt_model::predict::{ModelError, Predict};
 use jiff::SignedDuration;
 
 use crate::dataset::{View, check_covariates};
@@ -84,6 +88,26 @@ impl Service {
 /// # Errors
 /// As [`Service::backtest`].
 pub fn run(dataset: &Dataset, request: &BacktestRequest, progress: &Progress) -> Result<Outcome> {
+    run_ready(dataset, request, progress, None)
+}
+
+/// A model that is not fitted anew: at every refit only its calibration is learned.
+#[derive(Debug, Clone)]
+pub(crate) struct Ready {
+    pub model: ImportedModel,
+    /// How its features are made.
+    pub spec: FeatureSpec,
+    /// No value from then on taught it, as far as is known.
+    pub unseen_from: Option<Time>,
+}
+
+/// [`run`] with a model for [`Family::Imported`].
+pub(crate) fn run_ready(
+    dataset: &Dataset,
+    request: &BacktestRequest,
+    progress: &Progress,
+    ready: Option<&Ready>,
+) -> Result<Outcome> {
     let horizon = Horizon::from_duration(request.horizon, dataset.step())?;
     let every = duration_micros(request.every);
     budget::check(request.family, request.budget)?;
@@ -102,7 +126,7 @@ pub fn run(dataset: &Dataset, request: &BacktestRequest, progress: &Progress) ->
         non_negative: dataset.series.kind.is_non_negative(),
         seed: request.seed,
     };
-    let spec = FeatureSpec::for_dataset(dataset, horizon);
+    let spec = ready.map_or_else(|| FeatureSpec::for_dataset(dataset, horizon), |ready| ready.spec.clone());
     let plan = Plan {
         from: request.from,
         to: request.to,
@@ -117,8 +141,25 @@ pub fn run(dataset: &Dataset, request: &BacktestRequest, progress: &Progress) ->
         true
     };
     let mask_at = |cutoff| masks.at(cutoff);
+    if let Some(ready) = ready {
+        let learner = |recipe: &Recipe, data: &TrainingSet| ready.learn(recipe, data);
+        return Ok(backtest::run_with(dataset, &spec, &recipe, &plan, &mask_at, &report, &learner)?);
+    }
     let time_left = left.as_ref().map(|left| left as &TimeLeft<'_>);
     Ok(backtest::run_within(dataset, &spec, &recipe, &plan, &mask_at, &report, time_left)?)
+}
+
+impl Ready {
+    fn learn(
+        &self,
+        recipe: &Recipe,
+        data: &TrainingSet,
+    ) -> std::result::Result<Box<dyn Predict>, ModelError> {
+        Ok(Box::new(match recipe.family {
+            Family::Imported => learn::adopt(recipe, data, self.model.clone(), self.unseen_from)?,
+            _ => learn::learn(recipe, data)?,
+        }))
+    }
 }
 
 /// Stretches of time, end excluded.

@@ -113,7 +113,9 @@ impl Service {
             budget: None,
         };
         let quiet: crate::jobs::Progress = std::sync::Arc::new(|_, _| ());
-        let outcome = blocking(move || backtest::run(&dataset, &request, &quiet)).await??;
+        let ready = self.ready_model(champion).await?;
+        let outcome =
+            blocking(move || backtest::run_ready(&dataset, &request, &quiet, ready.as_ref())).await??;
         Ok(outcome.metrics.pinball)
     }
 

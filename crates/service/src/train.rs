@@ -18,7 +18,7 @@ use forewatt_store::{NewVersion, ObservationRange, ObservationStore, VersionStor
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use crate::backtest::{self, BacktestRequest, known_values};
+use crate::backtest::{self, BacktestRequest, Ready, known_values};
 use crate::dataset::check_covariates;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gate::{self, WholeDays};
@@ -116,23 +116,35 @@ fn lattice_note(recipe: &Recipe) -> Option<&'static str> {
     if recipe.daily { Some(DAILY_NOTE) } else { rows.then_some(ROWS_NOTE) }
 }
 
+/// Why a training of an imported model is refused.
+const IMPORTED: &str = "an imported model is not trained here: bring its file in with `forewatt models import` or \
+                        POST /v1/series/NAME/models:import";
+
 /// A backtest takes at most this share of the data.
 const BACKTEST_SHARE: i64 = 4;
 
 /// How much is to be done.
 #[derive(Debug, Clone, Copy)]
-struct Effort {
-    backtest_days: i64,
-    budget: Option<SignedDuration>,
+pub(crate) struct Effort {
+    pub backtest_days: i64,
+    pub budget: Option<SignedDuration>,
 }
 
 /// What one training computes before anything is stored.
-struct Trained {
-    artifact: Vec<u8>,
-    metrics: BTreeMap<String, f64>,
-    notes: Vec<String>,
-    quality: forewatt_model::quality::Report,
-    trained: (Time, Time),
+pub(crate) struct Trained {
+    pub artifact: Vec<u8>,
+    pub metrics: BTreeMap<String, f64>,
+    pub notes: Vec<String>,
+    pub quality: forewatt_model::quality::Report,
+    pub trained: (Time, Time),
+}
+
+impl Effort {
+    /// What a request asks for, or the configuration.
+    pub(crate) fn new(service: &Service, backtest_days: Option<u32>) -> Self {
+        let days = backtest_days.unwrap_or(service.config.train.backtest_days);
+        Self { backtest_days: i64::from(days), budget: None }
+    }
 }
 
 impl Service {
@@ -147,20 +159,32 @@ impl Service {
         let recipe = self.recipe(request, &info).await?;
         let dataset = self.load_history(&request.series, &recipe.covariates).await?;
         let now = self.now();
-        let effort = Effort {
-            backtest_days: i64::from(request.backtest_days.unwrap_or(self.config.train.backtest_days)),
-            budget: request.budget()?,
-        };
+        let effort = Effort { budget: request.budget()?, ..Effort::new(self, request.backtest_days) };
         let trained = {
             let (recipe, progress) = (recipe.clone(), progress.clone());
             blocking(move || fit(&dataset, recipe, now, effort, &progress)).await??
         };
-        self.keep_quality(&request.series, info.state.revision, &trained.quality).await?;
+        let report = self.register(&info, recipe, now, trained, request.promote, &progress).await?;
+        Ok(report)
+    }
+
+    /// Keeps what was computed as a version, and promotes it if that is wanted and it is better.
+    pub(crate) async fn register(
+        &self,
+        info: &SeriesInfo,
+        recipe: Recipe,
+        now: Time,
+        trained: Trained,
+        promote: bool,
+        progress: &Progress,
+    ) -> Result<TrainReport> {
+        let series = info.series.name.clone();
+        self.keep_quality(&series, info.state.revision, &trained.quality).await?;
         let artifact_sha256 = self.store.put_artifact(&trained.artifact).await?;
         let version = NewVersion {
-            series: request.series.clone(),
+            parent: self.read_series(&series).await?.champion().cloned(),
+            series,
             recipe,
-            parent: self.read_series(&request.series).await?.champion().cloned(),
             created_at: self.now(),
             trained_from: trained.trained.0,
             trained_to: trained.trained.1,
@@ -172,7 +196,7 @@ impl Service {
         };
         let version = self.store.add_version(version).await?;
         progress(0.95, "comparing with the champion");
-        let (promoted, promotion) = if request.promote {
+        let (promoted, promotion) = if promote {
             self.promote_if_better(&version).await?
         } else {
             (false, "not asked for".to_owned())
@@ -199,6 +223,9 @@ impl Service {
             Some(family) => family,
             None => self.config.train.family.parse()?,
         };
+        if family == Family::Imported {
+            return Err(Error::invalid(IMPORTED));
+        }
         budget::check(family, request.budget()?)?;
         let steps = info
             .state
@@ -290,7 +317,7 @@ fn fit(dataset: &Dataset, recipe: Recipe, now: Time, effort: Effort, progress: &
     let (first, data_end) = (first.valid_time, last.valid_time.plus_micros(recipe.resolution.micros()));
     let quality = quality::check(&dataset.series, &known, now);
     progress(0.05, "backtest");
-    let (metrics, mut notes) = score(dataset, &recipe, (first, data_end), effort, progress)?;
+    let (metrics, mut notes) = score(dataset, &recipe, (first, data_end), effort, progress, None)?;
     progress(0.6, "fitting on everything known");
     let spec = FeatureSpec::for_dataset(dataset, recipe.reach());
     let left = effort.budget.map(|whole| budget::share(whole, budget::FIT_SHARE));
@@ -307,7 +334,7 @@ fn fit(dataset: &Dataset, recipe: Recipe, now: Time, effort: Effort, progress: &
 }
 
 /// The rows of every origin whose values are known, bad stretches masked.
-fn training_rows(
+pub(crate) fn training_rows(
     dataset: &Dataset,
     recipe: &Recipe,
     spec: &FeatureSpec,
@@ -332,17 +359,27 @@ fn training_rows(
 }
 
 /// The backtest of the recipe and of every baseline on the last days, as a flat list of numbers:
-/// `mae`, `pinball`, ... for the model, `seasonal-naive/mae`, ... for the baselines.
-fn score(
+/// `mae`, `pinball`, ... for the model, `seasonal-naive/mae`, ... for the baselines. A model that is `ready` is judged
+/// on days it cannot have learned from.
+pub(crate) fn score(
     dataset: &Dataset,
     recipe: &Recipe,
     (first, end): (Time, Time),
     effort: Effort,
     progress: &Progress,
+    ready: Option<&Ready>,
 ) -> Result<(BTreeMap<String, f64>, Vec<String>)> {
     let span = (effort.backtest_days * MICROS_PER_DAY).min(end.micros_since(first) / BACKTEST_SHARE);
     let from = features::gate(dataset, recipe.resolution.floor(end.plus_micros(-span), end));
+    let from = ready.and_then(|ready| ready.unseen_from).map_or(from, |unseen| {
+        let gate = features::gate(dataset, recipe.resolution.ceil(unseen, end));
+        from.max(if gate < unseen { features::days_later(dataset, gate, 1) } else { gate })
+    });
     let mut metrics = BTreeMap::new();
+    if from >= end {
+        let note = format!("no backtest: the data end at {end}, and no day before is new to the model");
+        return Ok((metrics, vec![note]));
+    }
     let families: Vec<Family> =
         BASELINES.into_iter().filter(|&f| f != recipe.family).chain([recipe.family]).collect();
     for (i, &family) in families.iter().enumerate() {
@@ -363,7 +400,8 @@ fn score(
         let share = 0.05 + 0.5 * i as f64 / families.len() as f64;
         let quiet: Progress = std::sync::Arc::new(|_, _| ());
         progress(share, &format!("backtest of {family}"));
-        let outcome = match backtest::run(dataset, &request, &quiet) {
+        let ready = ready.filter(|_| family == recipe.family);
+        let outcome = match backtest::run_ready(dataset, &request, &quiet, ready) {
             Ok(outcome) => outcome,
             Err(error) if error.kind == ErrorKind::InsufficientData && family == recipe.family => {
                 return Ok((metrics, vec![format!("no backtest: {error}")]));
@@ -382,7 +420,7 @@ fn score(
     Ok((metrics, Vec::new()))
 }
 
-fn masked_notes(masked: &[(Time, Time)]) -> Option<String> {
+pub(crate) fn masked_notes(masked: &[(Time, Time)]) -> Option<String> {
     const SHOWN: usize = 5;
     let listed: Vec<String> = masked.iter().take(SHOWN).map(|(from, to)| format!("{from}..{to}")).collect();
     let more =
