@@ -347,6 +347,46 @@ fn a_forecast_is_explained_and_imagined_otherwise() {
 }
 
 #[test]
+fn a_model_made_elsewhere_comes_in_and_answers() {
+    let house = House::new();
+    house.import();
+    let line = "features --series city.load --alone --horizon 24h --output table.csv --json";
+    let table = house.json(&line.split(' ').collect::<Vec<_>>());
+    let csv = std::fs::read_to_string(house.path().join("table.csv")).unwrap();
+    assert!(csv.starts_with("forecast_start,valid_time,lead,target,lag_week_1,"), "{csv}");
+    assert_eq!(csv.lines().count() as u64, table["rows"].as_u64().unwrap() + 1);
+    // A linear model of XGBoost's that repeats last week.
+    let model = |feature: &str| {
+        format!(
+            r#"{{"learner": {{"feature_names": ["{feature}"], "objective": {{"name": "reg:squarederror"}},
+                "learner_model_param": {{"num_class": "0", "num_feature": "1", "base_score": "0"}},
+                "gradient_booster": {{"name": "gblinear", "model": {{"weights": [1, 0]}}}}}}}}"#
+        )
+    };
+    std::fs::write(house.path().join("week.json"), model("lag_week_1")).unwrap();
+    std::fs::write(house.path().join("wrong.json"), model("lag_wek_1")).unwrap();
+    let import = |file: &str| {
+        let line = format!("models import {file} --series city.load --layout table.csv.layout.json");
+        line.split(' ')
+            .map(str::to_owned)
+            .chain(["--trained-to".to_owned(), "2024-01-15".to_owned()])
+            .collect::<Vec<_>>()
+    };
+    let wrong = import("wrong.json");
+    let (code, told) = house.bad(&wrong.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(code == 4 && told.contains("did you mean `lag_week_1`?"), "{told}");
+    let right = import("week.json");
+    let told = house.good(&right.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(told.contains("city.load-v1 is the champion") && told.contains("imported: centre"), "{told}");
+    let forecast = house.json(&["forecast", "city.load", "--horizon", "24h", "--json"]);
+    assert_eq!(forecast["model_version"], "city.load-v1");
+    let line = "backtest --series city.load --from 2024-03-01 --to 2024-03-08 --imported city.load-v1 --json";
+    let scored = house.json(&line.split(' ').collect::<Vec<_>>());
+    let mae = |of: &str| scored[of]["mae"].as_f64().unwrap();
+    assert!(mae("metrics") < 1.05 * mae("baseline_metrics"), "{scored}");
+}
+
+#[test]
 fn configuration_from_file_environment_and_flags() {
     let house = House::new();
     std::fs::write(house.path().join("forewatt.toml"), "[server]\nlisten = \"127.0.0.1:1\"\n").unwrap();

@@ -4,7 +4,9 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use forewatt_domain::{Covariate, Family, QuantileLevels, Series, SeriesKind, SeriesName, Time, Zone};
+use forewatt_domain::{
+    Covariate, Family, QuantileLevels, Series, SeriesKind, SeriesName, Time, VersionId, Zone,
+};
 use forewatt_service::backtest::{self as service_backtest, BacktestRequest};
 use forewatt_service::file_dataset::{self, FileColumns, FileCovariate};
 use forewatt_service::ingest::{FileSource, ImportOptions, Limits};
@@ -16,6 +18,7 @@ use jiff::SignedDuration;
 use super::arguments::{self, When};
 use super::context::Context;
 use super::import::{self, About};
+use super::models::version_id;
 use super::train::follow;
 use super::{backtest_report, exit};
 
@@ -24,6 +27,7 @@ Examples:
   forewatt backtest --series city.load --from 2025-01-01 --to 2025-07-01
   forewatt backtest --series city.load --from 2025-01-01 --to 2025-07-01 \\
       --model linear --refit 7d --json
+  forewatt backtest --series city.load --from 2025-01-01 --to 2025-07-01 --imported city.load-v3
   forewatt backtest --file prices.csv --time time --time-zone Europe/Oslo --target price \\
       --known-ahead load_forecast,wind_forecast --from 2017-01-01 --to 2018-12-25 \\
       --every 24h --horizon 24h --refit 28d --model gbdt --output out.csv
@@ -62,6 +66,9 @@ pub struct Args {
     /// Model family [default: train.family of the configuration]
     #[arg(long, value_name = "NAME", value_parser = arguments::family())]
     model: Option<Family>,
+    /// An imported version to score, as it is, instead of a family
+    #[arg(long, value_name = "VERSION", value_parser = version_id, requires = "series", conflicts_with_all = ["model", "known_ahead", "past_only", "budget"])]
+    imported: Option<VersionId>,
     /// Quantile levels, rising
     #[arg(long, value_name = "LEVELS", default_value = "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9", value_parser = arguments::levels)]
     quantiles: QuantileLevels,
@@ -188,7 +195,10 @@ fn from_store(
         let info = service.series(name).await?;
         let zone = info.series.time_zone.clone();
         let request = request(context, args, covariates, &zone)?;
-        let outcome = service.backtest(name, &request, progress).await?;
+        let outcome = match &args.imported {
+            Some(id) => service.backtest_imported(name, id, &request, progress).await?,
+            None => service.backtest(name, &request, progress).await?,
+        };
         let (from, to, unit) = (request.from, request.to, info.series.unit.clone());
         Ok(Scored { name: name.to_string(), unit, zone, from, to, outcome, peaks: None })
     })
@@ -324,7 +334,7 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 /// A long backtest must not end at a folder that is not there.
-fn refuse_unwritable(path: &Path) -> anyhow::Result<()> {
+pub fn refuse_unwritable(path: &Path) -> anyhow::Result<()> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !parent.is_dir() {
         return Err(exit::not_found(format!("--output: there is no folder {}", parent.display())));

@@ -10,10 +10,12 @@ mod context;
 mod demo;
 mod exit;
 mod explain;
+mod features;
 mod forecast;
 mod import;
 mod jobs;
 mod models;
+mod models_import;
 mod output;
 mod reconcile;
 mod series;
@@ -109,7 +111,9 @@ enum Command {
     Backtest(backtest::Args),
     /// Test whether one forecast is better than another: files, versions, a third party's
     Compare(compare::Args),
-    /// List, show and promote model versions
+    /// List what models read of a series, or write it as a table for other tools
+    Features(features::Args),
+    /// List, show, import and promote model versions
     #[command(subcommand)]
     Models(models::Command),
     /// List and show background jobs
@@ -150,6 +154,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Reconcile(args) => reconcile::run(&context, &args),
         Command::Backtest(args) => backtest::run(&context, args),
         Command::Compare(args) => compare::run(&context, &args),
+        Command::Features(args) => features::run(&context, &args),
         Command::Models(command) => models::run(&context, command),
         Command::Jobs(command) => jobs::run(&context, command),
         Command::Config(command) => config::run(&context, &command),

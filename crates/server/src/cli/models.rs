@@ -1,4 +1,4 @@
-//! `forewatt models`: list, show and promote model versions.
+//! `forewatt models`: list, show, import and promote model versions.
 
 use clap::Subcommand;
 use forewatt_domain::{ModelVersion, SeriesName, VersionId};
@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::exit;
+use super::models_import;
 use super::output::Output;
 use crate::table::{Table, number};
 
@@ -36,6 +37,9 @@ pub enum Command {
         #[arg(value_parser = version_id)]
         id: VersionId,
     },
+    /// Bring in a model that LightGBM or XGBoost made
+    #[command(after_long_help = models_import::EXAMPLES)]
+    Import(Box<models_import::Args>),
     /// Make a version the champion if it beats the present one on the same backtest
     #[command(after_long_help = EXAMPLES)]
     Promote {
@@ -63,9 +67,13 @@ pub fn version_id(text: &str) -> Result<VersionId, String> {
 /// Does what is asked.
 pub fn run(context: &Context, command: Command) -> anyhow::Result<()> {
     let out = context.out;
+    if let Command::Import(args) = command {
+        return models_import::run(context, *args);
+    }
     context.with_service(async move |service| match command {
         Command::List { series } => list(service, out, series.as_ref()).await,
         Command::Show { id } => show(service, out, &id).await,
+        Command::Import(_) => Ok(()), // done above, for it shows its progress
         Command::Promote { id, force, reason } => promote(service, out, &id, force, reason.as_deref()).await,
     })
 }

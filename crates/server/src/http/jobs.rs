@@ -90,7 +90,11 @@ impl TrainBody {
 }
 
 /// A field's value, or `None` with the fault written down.
-fn kept<T, E: std::fmt::Display>(wrong: &mut Vec<FieldError>, field: &str, read: Result<T, E>) -> Option<T> {
+pub fn kept<T, E: std::fmt::Display>(
+    wrong: &mut Vec<FieldError>,
+    field: &str,
+    read: Result<T, E>,
+) -> Option<T> {
     read.map_err(|error| wrong.push(FieldError { field: format!("body.{field}"), detail: error.to_string() }))
         .ok()
 }

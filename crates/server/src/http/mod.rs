@@ -5,6 +5,7 @@ pub mod explain;
 pub mod extract;
 pub mod forecast;
 pub mod holidays;
+pub mod import_model;
 pub mod issued;
 pub mod jobs;
 pub mod meters;
@@ -124,6 +125,7 @@ fn api() -> Router<AppState> {
         .route("/v1/series/{name}/forecast:reconciled", get(reconcile::show))
         .route("/v1/series/{name}/forecasts", get(issued::read))
         .route("/v1/series/{name}/accuracy", get(models::accuracy))
+        .route("/v1/series/{name}/models:import", post(import_model::import))
         .route("/v1/series/{name}/holidays", get(holidays::read))
         .route("/v1/forecasts:batch", post(forecast::batch))
         .route("/v1/models", get(models::list))

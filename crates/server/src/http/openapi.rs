@@ -10,8 +10,8 @@ use crate::error::{FieldError, HttpResult, Problem};
 use crate::http::extract::Params;
 use crate::http::reply::Held;
 use crate::http::{
-    compare, explain, forecast, holidays, issued, jobs, models, observations, ops, quality, reconcile, reply,
-    series,
+    compare, explain, forecast, holidays, import_model, issued, jobs, models, observations, ops, quality,
+    reconcile, reply, series,
 };
 
 /// The API in one description.
@@ -31,7 +31,7 @@ use crate::http::{
         quality::show, holidays::read,
         forecast::show, forecast::batch, reconcile::show, issued::read,
         explain::show, explain::whatif,
-        models::accuracy, models::list, models::show, models::act, compare::compare,
+        models::accuracy, models::list, models::show, models::act, import_model::import, compare::compare,
         jobs::train, jobs::list, jobs::show,
         ops::live, ops::ready, ops::metrics,
     ),

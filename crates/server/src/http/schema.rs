@@ -22,7 +22,9 @@ macro_rules! documents {
 }
 
 mod explain;
+mod import;
 pub use explain::*;
+pub use import::*;
 
 /// Whether the server can be used.
 #[derive(Debug, Serialize, ToSchema)]

@@ -3,6 +3,7 @@
 mod comparing;
 mod contract;
 mod explaining;
+mod importing;
 mod reading;
 mod reconciling;
 mod refusing;
