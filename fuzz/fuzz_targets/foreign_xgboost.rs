@@ -1,0 +1,12 @@
+//! JSON and UBJSON models of XGBoost: whatever the bytes, an error or a model that answers.
+#![no_main]
+
+use forewatt_model::foreign::ForeignModel;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(model) = ForeignModel::read(&[b"{", bytes].concat()) {
+        let row = vec![f64::NAN; model.used().len()];
+        model.answer(&row, &mut vec![0.0; model.outputs()]);
+    }
+});
