@@ -31,7 +31,7 @@ pub struct Section {
 pub type Part = (&'static str, fn(&Path) -> anyhow::Result<Section>);
 
 /// Every part, in the order of the page.
-pub const PARTS: &[Part] = &[("training", training::run)];
+pub const PARTS: &[Part] = &[("accuracy", training::accuracy), ("cost", training::cost)];
 
 /// Measures all parts, or the one named, and writes their sections of the page.
 ///
