@@ -4,6 +4,11 @@
 //! weight decay (Huber 1964; Kingma and Ba 2015; Loshchilov and Hutter 2019). The linear path matters most: without
 //! it the net loses to a LASSO. Deterministic for a seed. What is learned, from what and how often is the caller's.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "views of arrays and iterators over them are passed by value, as ndarray itself does"
+)]
+
 use ndarray::{Array1, Array2, ArrayView2, Axis, Zip};
 use serde::{Deserialize, Serialize};
 

@@ -445,7 +445,7 @@ mod tests {
     fn rolling_errors_are_those_of_days_not_yet_learned() {
         let frame = frame(200, 0.5);
         let mut chosen = learned(Penalty::Rolling, &frame, 150);
-        let mut other = frame.clone();
+        let mut other = frame;
         // A day later than all that was known changes nothing, and is counted once it is known.
         other.targets.row_mut(150).fill(400.0);
         let before = chosen.trail.errors.clone();

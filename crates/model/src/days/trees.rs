@@ -354,7 +354,7 @@ mod tests {
         let guide = learned(&frame);
         assert_eq!((guide.said.len(), guide.learned), (100, 98));
         assert!(guide.said(GUIDE_DAYS_MIN - 1, 3).is_nan() && guide.said(GUIDE_DAYS_MIN, 3).is_finite());
-        let mut other = frame.clone();
+        let mut other = frame;
         other.targets.row_mut(80).fill(900.0);
         let changed = learned(&other);
         assert_eq!(guide.said[..81], changed.said[..81], "not even of the day itself");

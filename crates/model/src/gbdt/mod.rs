@@ -3,7 +3,7 @@
 //! Every tree is grown for one level, but its leaves move all levels, the nearer ones more; leaf values are exact
 //! residual quantiles of rows the tree did not see. The method:
 //!
-//! 1. Features become at most 254 quantile bins and one bin for missing values (`binning`).
+//! 1. Features become at most `Params::bins` quantile bins and one bin for missing values (`binning`).
 //! 2. Four levels at a time, from a shuffled cycle, each grow one tree leaf by leaf on a random part of the rows and
 //!    of the features. The gradient of the pinball loss takes two values only, so histograms are exact counts and the
 //!    gain is that of a two-class tree (`tally`, `split`, `grow`). Four is fixed: the result does not depend on the
@@ -84,8 +84,8 @@ pub struct Params {
     pub categorical: Vec<String>,
     /// Features that forecasts must follow one way, at every level.
     pub monotone: BTreeMap<String, Monotone>,
-    /// A forest for each level on the same bins, as accurate as it gets and costly: trees move their own level alone,
-    /// and `trees` and `patience` are those of a level.
+    /// A forest for each level on the same bins: trees move their own level alone, and `trees` and `patience` are those
+    /// of a level. Costs several times as much; worth a try where levels have little in common.
     pub separate: bool,
     /// The seed of every random choice.
     pub seed: u64,

@@ -24,6 +24,11 @@
 //! | `fan` | the weights and the quantiles, from held-out windows |
 //! | `model` | what a recipe learns and asks |
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "views of arrays and iterators over them are passed by value, as ndarray itself does"
+)]
+
 mod fan;
 pub(crate) mod frame;
 mod model;

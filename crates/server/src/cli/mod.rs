@@ -112,7 +112,7 @@ enum Command {
     /// Forecast a series and its parts so that they add up
     Reconcile(reconcile::Args),
     /// Score a model on the past, from the store or straight from a file
-    Backtest(backtest::Args),
+    Backtest(Box<backtest::Args>),
     /// Test whether one forecast is better than another: files, versions, a third party's
     Compare(compare::Args),
     /// List what models read of a series, or write it as a table for other tools
@@ -158,7 +158,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Explain(args) => explain::run(&context, &args),
         Command::Whatif(args) => whatif::run(&context, &args),
         Command::Reconcile(args) => reconcile::run(&context, &args),
-        Command::Backtest(args) => backtest::run(&context, args),
+        Command::Backtest(args) => backtest::run(&context, *args),
         Command::Compare(args) => compare::run(&context, &args),
         Command::Features(args) => features::run(&context, &args),
         Command::Models(command) => models::run(&context, command),

@@ -33,8 +33,12 @@ pub struct Section {
 pub type Part = (&'static str, fn(&Path) -> anyhow::Result<Section>);
 
 /// Every part, in the order of the page.
-pub const PARTS: &[Part] =
-    &[("training", training::run), ("prediction", predict::section), ("forecast", forecast::section)];
+pub const PARTS: &[Part] = &[
+    ("accuracy", training::accuracy),
+    ("cost", training::cost),
+    ("prediction", predict::section),
+    ("forecast", forecast::section),
+];
 
 /// Measures all parts, or the one named, and writes their sections of the page.
 ///
