@@ -30,7 +30,7 @@ pub fn run(root: &Path) -> anyhow::Result<PathBuf> {
     let section = predict::section(root)?;
     let path = root.join("docs/benchmarks/engine.md");
     let text = format!(
-        "# engine\n\n{ABOUT}\n\nMade by `cargo xtask bench engine`.\n\n## {}\n\nMachine: {}\n\n{}",
+        "# engine\n\n{ABOUT}\n\nMade by `cargo run --release --package xtask -- bench engine`.\n\n## {}\n\nMachine: {}\n\n{}",
         section.title,
         super::machine(),
         section.markdown
