@@ -316,14 +316,37 @@ mod tests {
         assert!(all.row(late).is_sorted() && few.row(late).is_sorted());
     }
 
+    /// The quantile of one cell, from the definition: its values, its time of day's and all, each sorted anew.
+    fn slowly(groups: &Groups, keys: &[RowKey], values: &[f32], cell: usize, level: f64) -> f32 {
+        let sorted = |keep: &dyn Fn(usize) -> bool| {
+            let pairs = keys.iter().zip(values).filter(|(key, _)| keep(groups.index(key)));
+            let mut kept: Vec<f32> = pairs.map(|(_, &value)| value).collect();
+            kept.sort_unstable_by(f32::total_cmp);
+            kept
+        };
+        let mut quantile = sample_quantile(&sorted(&|_| true), level);
+        let of_slot = sorted(&|other| other % groups.slots() == cell % groups.slots());
+        for own in [of_slot, sorted(&|other| other == cell)].iter().filter(|own| !own.is_empty()) {
+            let weight = own.len() as f64 / (own.len() as f64 + SHRINKAGE);
+            let value = f64::from(sample_quantile(own, level));
+            quantile = (value * weight + f64::from(quantile) * (1.0 - weight)) as f32;
+        }
+        quantile
+    }
+
     #[test]
-    fn all_levels_at_once_are_each_level_by_itself() {
+    fn all_levels_at_once_are_what_each_cell_gives_by_itself() {
         let data = synthetic::training(Shape { horizon: 48, every: 7, ..Shape::default() });
         let keys = &data.features.keys[..48 * 30];
-        let levels = QuantileLevels::deciles();
-        let groups = Groups::new(keys, 24, &LEAD_EDGES_HOURS);
         let values = &data.target[..keys.len()];
+        let (levels, groups) = (QuantileLevels::deciles(), Groups::new(keys, 24, &LEAD_EDGES_HOURS));
         let at_once = GroupedQuantiles::new(groups.clone(), &levels, keys, values);
+        for cell in 0..groups.count() {
+            for (l, &level) in levels.as_slice().iter().enumerate() {
+                let slow = slowly(&groups, keys, values, cell, level);
+                assert_eq!(at_once.of_group(cell)[l].to_bits(), slow.to_bits(), "cell {cell}, level {level}");
+            }
+        }
         let one_by_one = GroupedQuantiles::by_level(groups, &levels, keys, &vec![values; levels.len()]);
         assert_eq!(at_once, one_by_one);
     }

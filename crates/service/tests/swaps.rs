@@ -101,7 +101,7 @@ async fn nor_do_they_where_no_model_fits_in_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_longest_unasked_model_makes_room() {
+async fn models_stay_within_their_bytes() {
     let service = service(100_000_000).await;
     let names = ["a", "b", "c"];
     for series in names {
@@ -111,6 +111,7 @@ async fn the_longest_unasked_model_makes_room() {
     }
     let all = service.resident_models().await;
     assert_eq!(all.models, 3);
+    assert!(all.bytes > 3 * 20_000, "bytes, not models, are counted: {all:?}");
 
     let roomy = self::service(all.bytes * 2 / 3).await;
     for series in names {

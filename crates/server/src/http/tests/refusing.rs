@@ -194,7 +194,7 @@ async fn bad_bodies() {
         let detail = server.send(request.body(body.to_owned().into()).unwrap()).await.problem(status);
         assert!(detail.contains(part), "{method} {path} {body}: {detail}");
     }
-    let many: Vec<_> = (0..600).map(|_| json!({"series": "city.load"})).collect();
+    let many: Vec<_> = (0..1_100).map(|_| json!({"series": "city.load"})).collect();
     let detail = server.post("/v1/forecasts:batch", &json!({"requests": many})).await.problem(413);
     assert!(detail.contains("split it"), "{detail}");
 }
