@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
-use std::path::Path;
-
 use forewatt_domain::Time;
 use forewatt_model::artifact::{self, Artifact};
 use forewatt_model::matrix::{DayClass, FeatureMatrix, RowKey};
@@ -15,10 +13,7 @@ struct Golden {
     answers: Vec<Vec<f32>>,
 }
 
-fn read(name: &str) -> (Vec<u8>, Golden) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let bytes = std::fs::read(folder.join(format!("{name}.fwatt"))).unwrap();
-    let text = std::fs::read_to_string(folder.join(format!("{name}.csv"))).unwrap();
+fn read(text: &str) -> Golden {
     let mut lines = text.lines();
     let heading: Vec<&str> = lines.next().unwrap().split(',').skip(7).collect();
     let columns = heading.iter().filter(|name| !name.starts_with('=')).count();
@@ -43,12 +38,12 @@ fn read(name: &str) -> (Vec<u8>, Golden) {
         golden.features.values.extend(&values[..columns]);
         golden.answers.push(values[columns..].to_vec());
     }
-    (bytes, golden)
+    golden
 }
 
-fn check(name: &str) {
-    let (bytes, golden) = read(name);
-    let Artifact { model, spec, .. }: Artifact<Vec<u32>> = artifact::decode(&bytes).unwrap();
+fn check(name: &str, bytes: &[u8], rows: &str) {
+    let golden = read(rows);
+    let Artifact { model, spec, .. }: Artifact<Vec<u32>> = artifact::decode(bytes).unwrap();
     assert_eq!(spec, [1, 2, 3], "{name}");
     let answer = model.predict(&golden.features).unwrap();
     // A model of whole days wants whole days, and the rows kept are a few of many.
@@ -63,7 +58,7 @@ fn check(name: &str) {
         }
     }
     // Written again it has today's format, and says the same.
-    let again = artifact::encode(&Artifact { recipe: recipe(&bytes), spec, model }).unwrap();
+    let again = artifact::encode(&Artifact { recipe: recipe(bytes), spec, model }).unwrap();
     let back: Artifact<Vec<u32>> = artifact::decode(&again).unwrap();
     assert_eq!(back.model.predict(&golden.features).unwrap(), answer, "{name}");
     assert_eq!(again[8..12], artifact::FORMAT.to_le_bytes(), "{name}");
@@ -75,7 +70,8 @@ fn recipe(bytes: &[u8]) -> forewatt_domain::Recipe {
 
 #[test]
 fn format_1_is_still_read() {
-    for name in ["format-1-gbdt", "format-1-days"] {
-        check(name);
-    }
+    let rows = include_str!("golden/format-1-gbdt.csv");
+    check("gbdt", include_bytes!("golden/format-1-gbdt.fwatt"), rows);
+    let rows = include_str!("golden/format-1-days.csv");
+    check("days", include_bytes!("golden/format-1-days.fwatt"), rows);
 }

@@ -9,8 +9,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("forewatt-store", &["forewatt-domain"]),
     ("forewatt-service", &["forewatt-domain", "forewatt-model", "forewatt-store"]),
     ("forewatt", &["forewatt-domain", "forewatt-service"]),
-    ("xtask", &["forewatt-domain", "forewatt-model"]), // its benchmarks train and ask models
-    ("forewatt-fuzz", &["forewatt-domain", "forewatt-model", "forewatt-store", "forewatt-service"]),
+    ("forewatt-fuzz", &["forewatt-domain", "forewatt-model"]), // beside the workspace
+    ("xtask", &["forewatt-domain", "forewatt-model"]),         // its benchmarks train and ask models
 ];
 
 /// Crates that read clocks, files or the network, which pure crates must not depend on.
