@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 pub mod bench;
+pub mod oracle;
 pub mod test;
 pub mod tidy;
 

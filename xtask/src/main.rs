@@ -20,6 +20,17 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
+    /// Compare with what others make of the same; without a name, list the comparisons.
+    Oracle {
+        /// Which one.
+        name: Option<String>,
+        /// How many random cases.
+        #[arg(long, default_value_t = 400)]
+        cases: u32,
+        /// The seed of the first.
+        #[arg(long, default_value_t = 1)]
+        seed: u32,
+    },
     /// Run a benchmark and write docs/benchmarks/NAME.md; without a name, list them.
     Bench {
         /// Which one.
@@ -32,6 +43,7 @@ enum Task {
 fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().task {
         Task::Test { quick } => xtask::test::run(quick),
+        Task::Oracle { name, cases, seed } => xtask::oracle::run(name.as_deref(), cases, seed),
         Task::Bench { name, accuracy } => xtask::bench::run(name.as_deref(), &accuracy),
     }
 }

@@ -10,6 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("forewatt-service", &["forewatt-domain", "forewatt-model", "forewatt-store"]),
     ("forewatt", &["forewatt-domain", "forewatt-service"]),
     ("xtask", &[]),
+    ("forewatt-fuzz", &["forewatt-domain", "forewatt-model", "forewatt-store", "forewatt-service"]),
 ];
 
 /// Crates that read clocks, files or the network, which pure crates must not depend on.
