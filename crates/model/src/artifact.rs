@@ -126,8 +126,16 @@ pub fn decode<S: DeserializeOwned>(bytes: &[u8]) -> Result<Artifact<S>, Artifact
     let invalid = |what: String| ArtifactError::Invalid { what };
     let header: Header<S> = serde_json::from_slice(header)
         .map_err(|error| invalid(format!("its header is not as expected ({error})")))?;
-    let (model, rest): (FittedModel, &[u8]) = postcard::take_from_bytes(payload)
-        .map_err(|error| invalid(format!("its model is not as expected ({error})")))?;
+    // Mixtures of whole days are laid out otherwise since format 2; what else format 1 holds is read as ever.
+    let old = fixed(bytes, 8).map(u32::from_le_bytes) == Some(1);
+    let stale = || invalid("its whole days are laid out as in format 1, which is no longer read".to_owned());
+    let (model, rest): (FittedModel, &[u8]) = postcard::take_from_bytes(payload).map_err(|error| {
+        let stale_days = old && header.recipe.family.prefers_whole_days();
+        if stale_days { stale() } else { invalid(format!("its model is not as expected ({error})")) }
+    })?;
+    if old && model.answers_whole_days() {
+        return Err(stale());
+    }
     if !rest.is_empty() {
         return Err(invalid(format!("{} bytes follow the model", rest.len())));
     }

@@ -46,9 +46,7 @@ fn check(name: &str, bytes: &[u8], rows: &str) {
     let Artifact { model, spec, .. }: Artifact<Vec<u32>> = artifact::decode(bytes).unwrap();
     assert_eq!(spec, [1, 2, 3], "{name}");
     let answer = model.predict(&golden.features).unwrap();
-    // A model of whole days wants whole days, and the rows kept are a few of many.
-    let answers = if model.answers_whole_days() { &[][..] } else { &golden.answers };
-    for (row, expected) in answers.iter().enumerate() {
+    for (row, expected) in golden.answers.iter().enumerate() {
         let got = std::iter::once(&answer.mean[row]).chain(answer.row(row));
         for (got, expected) in got.zip(expected) {
             assert!(
@@ -72,6 +70,11 @@ fn recipe(bytes: &[u8]) -> forewatt_domain::Recipe {
 fn format_1_is_still_read() {
     let rows = include_str!("golden/format-1-gbdt.csv");
     check("gbdt", include_bytes!("golden/format-1-gbdt.fwatt"), rows);
-    let rows = include_str!("golden/format-1-days.csv");
-    check("days", include_bytes!("golden/format-1-days.fwatt"), rows);
+}
+
+#[test]
+fn whole_days_of_format_1_are_refused_with_a_mend() {
+    let bytes = include_bytes!("golden/format-1-days.fwatt");
+    let error = artifact::decode::<Vec<u32>>(bytes).unwrap_err().to_string();
+    assert!(error.contains("whole days") && error.contains("train the model again"), "{error}");
 }

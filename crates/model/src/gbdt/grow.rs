@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::binning::{Binned, LANES};
-use super::predict::{LEAF, NODES_MAX, Node};
-use super::shape::{Branch, node_count, nodes};
+use super::predict::{LEAF, LEAVES_MAX, Node};
+use super::shape::{Branch, nodes, way_counts};
 use super::split::{Histogram, Split, best};
 use super::tally::{Entry, Tally};
 
@@ -78,15 +78,19 @@ pub(super) fn grow<E: Entry>(task: &Task<'_>, work: &mut Workspace<E>) -> Grown 
     let mut leaves = vec![OpenLeaf { part, slot: 0, best: None, parent: None }];
     build(task, &work.rows, &mut work.histograms[..groups]);
     leaves[0].best = best_split(task, &work.rows, &work.histograms[..groups]);
-    let mut written = 0;
+    // How many ways lead to each leaf: as many leaves it will be once the tree is packed.
+    let (mut ways, mut all_ways) = (vec![1], 1);
     while leaves.len() < task.max_leaves {
         let Some((chosen, split)) = greatest_gain(&leaves) else {
             break;
         };
-        written += node_count(&split.rule, split.feature, task.binned);
-        if written > NODES_MAX {
-            break; // sets of many categories have used up the nodes a tree may have
+        let [left, right] = way_counts(&split.rule, split.feature, task.binned).map(|n| n * ways[chosen]);
+        all_ways += left + right - ways[chosen];
+        if all_ways > LEAVES_MAX {
+            break; // sets of many categories have used up the leaves a tree may have
         }
+        ways[chosen] = left;
+        ways.push(right);
         let new = leaves.len();
         let last = new + 1 == task.max_leaves;
         divide(task.binned, work, &mut leaves, &mut branches, (chosen, split));

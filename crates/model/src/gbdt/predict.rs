@@ -25,7 +25,7 @@ use super::levels::{interpolation, mean_weights, nearest_to_half};
 use crate::matrix::FeatureMatrix;
 use crate::predict::{ModelError, Predict, Predictions};
 
-pub(super) use self::node::{LEAF, NODES_MAX, Node, Plain};
+pub(super) use self::node::{LEAF, LEAVES_MAX, Node, Plain};
 pub use self::pack::Precision;
 pub use self::shrink::Prune;
 
@@ -104,7 +104,7 @@ impl Stored {
     pub fn push(&mut self, tree: &Tree, values: &[f32]) {
         let knots = self.knots.len();
         let plain = Plain::from_nodes(&tree.nodes, &values[..tree.leaves * knots], knots);
-        self.trees.push(plain.expect("a grown tree has at most NODES_MAX nodes, each with one parent"));
+        self.trees.push(plain.expect("a grown tree has at most LEAVES_MAX ways to its leaves"));
     }
 
     /// Checks everything but the trees; the text says what is wrong.

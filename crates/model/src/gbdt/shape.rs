@@ -25,12 +25,14 @@ impl Branch {
     }
 }
 
-/// How many nodes [`nodes`] writes for a split.
-pub(super) fn node_count(rule: &Rule, feature: usize, binned: &Binned) -> usize {
+/// How many ways [`nodes`] makes to the left and to the right of a split.
+pub(super) fn way_counts(rule: &Rule, feature: usize, binned: &Binned) -> [usize; 2] {
     match rule {
-        Rule::Threshold { .. } => 1,
+        Rule::Threshold { .. } => [1, 1],
         Rule::Set(_) => {
-            runs(&rule.table(), binned.features[feature].cuts.len() + 1).len().saturating_sub(1).max(1)
+            let runs = runs(&rule.table(), binned.features[feature].cuts.len() + 1);
+            let left = runs.iter().filter(|(_, left)| *left).count();
+            [left, runs.len() - left]
         }
     }
 }

@@ -22,9 +22,10 @@ pub(super) fn recipe(family: Family, levels: &str) -> Recipe {
     }
 }
 
-/// Neither the one that needs years of temperatures nor the one that is brought in: their own tests have them.
+/// Neither the ones that need years of temperatures or whole courses nor the one that is brought in: their own tests
+/// have them.
 fn learned(family: Family) -> bool {
-    !matches!(family, Family::Scenario | Family::Imported)
+    !matches!(family, Family::Scenario | Family::Imported | Family::Windows)
 }
 
 fn shares(data: &TrainingSet, answer: &Predictions) -> Vec<f64> {

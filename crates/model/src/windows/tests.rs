@@ -1,3 +1,5 @@
+//! Tests of models of windows, on steps of four hours so that the networks are small.
+
 use std::sync::Arc;
 
 use forewatt_domain::{Family, Horizon, QuantileLevels, Recipe, Resolution};

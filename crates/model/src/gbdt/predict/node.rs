@@ -6,8 +6,6 @@ use serde::{Deserialize, Serialize};
 pub(in crate::gbdt) const LEAF: u16 = 1 << 15;
 /// No tree has more leaves: their numbers are bytes.
 pub(in crate::gbdt) const LEAVES_MAX: usize = 256;
-/// No tree has more inner nodes.
-pub(in crate::gbdt) const NODES_MAX: usize = LEAVES_MAX - 1;
 
 /// An inner node while a tree grows, and in files of format 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,8 +101,8 @@ pub(in crate::gbdt) struct Plain {
 }
 
 impl Plain {
-    /// Puts the leaves of a tree in order; the text says what is wrong with a damaged one. A leaf that several ways lead
-    /// to, as a set of categories does, comes once for each.
+    /// Puts the leaves of a tree in order; the text says what is wrong with a damaged one. A leaf or node
+    /// that several ways lead to, as a set of categories does, comes once for each.
     pub fn from_nodes(nodes: &[Node], values: &[f32], knots: usize) -> Result<Self, String> {
         let leaves = values.len() / knots;
         let mut order =
@@ -177,7 +175,7 @@ impl Order<'_> {
     fn visit(&mut self, child: u16) -> Result<(), String> {
         if child & LEAF != 0 {
             let leaf = usize::from(child & !LEAF);
-            if leaf >= self.count || self.leaves.len() > self.nodes.len() {
+            if leaf >= self.count || self.leaves.len() >= LEAVES_MAX {
                 return Err("a tree leads to a leaf that it does not have, or too often to some".to_owned());
             }
             self.leaves.push(leaf);
@@ -244,7 +242,12 @@ mod tests {
         nodes[1].children[0] = 1;
         assert!(Plain::from_nodes(&nodes, &values, 1).is_err(), "a loop");
         nodes[1].children[0] = 2;
-        assert!(Plain::from_nodes(&nodes, &values, 1).is_err(), "two parents");
+        let twice = Plain::from_nodes(&nodes, &values, 1).unwrap();
+        assert_eq!(
+            twice.values,
+            [1.0, 3.0, 2.0, 1.0, 3.0],
+            "a node that two ways lead to comes once for each"
+        );
         nodes[1].children[0] = LEAF | 4;
         assert!(Plain::from_nodes(&nodes, &values, 1).is_err(), "no such leaf");
     }

@@ -14,6 +14,12 @@ impl Forest {
         (self.stored.center, self.stored.scale)
     }
 
+    /// The leaf values of every tree, a vector of a value per knot for every leaf.
+    #[cfg(test)]
+    pub(in crate::gbdt) fn leaf_values(&self) -> Vec<Vec<f32>> {
+        self.packed.trees(self.knots()).into_iter().map(|tree| tree.values).collect()
+    }
+
     /// Row-major sums of start and leaf values, a value per knot, neither sorted nor stretched.
     pub(in crate::gbdt) fn sums(&self, binned: &Binned) -> Vec<f32> {
         let (stored, knots) = (&self.stored, self.knots());

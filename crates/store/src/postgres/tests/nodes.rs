@@ -122,7 +122,10 @@ async fn a_living_nodes_jobs_are_no_orphans() {
     );
     assert_eq!(other.get_job("theirs").await.unwrap().unwrap().state, JobState::Running);
     // A broken connection is mended by the next record, under the same number.
-    private.database.sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'");
+    private.database.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    );
     other.put_job(&job("theirs")).await.unwrap();
     assert_eq!(third.fail_orphans(hour(2), "gone").await.unwrap(), 0);
 }
