@@ -8,8 +8,8 @@ use forewatt_domain::{ModelVersion, Time, VersionId};
 use forewatt_model::artifact::{self, Artifact};
 use forewatt_model::dataset::Dataset;
 use forewatt_model::gbdt::Prune;
-use forewatt_model::learn::FittedModel;
 use forewatt_model::learn::shrink::Shrink;
+use forewatt_model::learn::{self, FittedModel};
 use forewatt_model::matrix::TrainingSet;
 use forewatt_model::metrics::pinball;
 use forewatt_model::predict::Predict as _;
@@ -64,7 +64,8 @@ pub struct Cost {
     pub bytes: u64,
     /// Rows answered in a second of one thread, forecast by forecast.
     pub rows_per_second: f64,
-    /// Mean pinball loss over rows and levels, in the unit of the series.
+    /// Mean pinball loss over rows and levels, in the unit of the series: the model's own, or, when the parent had learned
+    /// from the days judged by, that of what the recipe learns without them.
     pub pinball: f64,
     /// Trees walked.
     pub trees: usize,
@@ -119,11 +120,15 @@ impl Service {
         let dataset = self.load_history(&parent.series, &parent.recipe.covariates).await?;
         let now = self.now();
         let made = blocking(move || {
-            let (recipe, spec) = (loaded.artifact.recipe.clone(), loaded.artifact.spec.clone());
             let span = Span::new(&dataset, &loaded.artifact, now, request.days)?;
             drop(dataset);
-            let whole = Artifact { recipe, spec, model: loaded.artifact.model.clone() };
-            search(&loaded.version.id, whole, &span, request, &progress)
+            search(
+                (&loaded.version.id, loaded.version.trained_to),
+                &loaded.artifact,
+                &span,
+                request,
+                &progress,
+            )
         })
         .await??;
         let artifact_sha256 = self.store.put_artifact(&made.bytes).await?;
@@ -149,7 +154,7 @@ fn checked(mut request: OptimizeRequest) -> Result<OptimizeRequest> {
 
 /// The rows a smaller model is made and judged with.
 struct Span {
-    /// Before the days judged by.
+    /// Of what was over before the days judged by.
     early: TrainingSet,
     /// The days judged by: every row as known at its forecast start.
     late: TrainingSet,
@@ -183,7 +188,9 @@ impl Span {
             return Err(Error::new(ErrorKind::InsufficientData, message));
         };
         let is_late = |i: usize| rows.features.keys[i].origin >= from;
-        let (early, late) = (rows.filter(|i| !is_late(i)), rows.filter(is_late));
+        // Rows of earlier starts that reach into these days would tell them.
+        let is_early = |i: usize| rows.features.keys[i].valid_time < from;
+        let (early, late) = (rows.filter(is_early), rows.filter(is_late));
         Ok(Self { early, late, judged: (from, to) })
     }
 
@@ -223,16 +230,18 @@ impl Span {
         Ok(fastest)
     }
 
-    fn cost(&self, artifact: &Artifact) -> Result<(Cost, Vec<u8>)> {
-        let bytes = encode(artifact)?;
-        let model = &artifact.model;
-        let cost = Cost {
-            bytes: bytes.len() as u64,
-            rows_per_second: self.speed(model)?,
-            pinball: self.pinball(model)?,
-            trees: model.trees(),
-        };
-        Ok((cost, bytes))
+    fn cost(&self, artifact: &Artifact, pinball: f64) -> Result<Cost> {
+        let (bytes, model) = (encode(artifact)?.len() as u64, &artifact.model);
+        Ok(Cost { bytes, rows_per_second: self.speed(model)?, pinball, trees: model.trees() })
+    }
+
+    /// Whom to judge smaller versions by: the model itself, or, when it has learned from the days judged by, what its
+    /// recipe learns without them. A model does so well on days it has seen that any change makes it worse there.
+    fn judge(&self, whole: &Artifact, seen: bool) -> Result<FittedModel> {
+        if !seen {
+            return Ok(whole.model.clone());
+        }
+        Ok(learn::learn(&whole.recipe, &self.early)?)
     }
 }
 
@@ -262,12 +271,14 @@ struct Made {
     before: Cost,
     after: Cost,
     judged: (Time, Time),
+    /// Whether the parent had learned from the days judged by.
+    seen: bool,
 }
 
 /// Makes the smallest model that loses no more than allowed.
 fn search(
-    id: &VersionId,
-    whole: Artifact,
+    (id, trained_to): (&VersionId, Time),
+    whole: &Artifact,
     span: &Span,
     request: OptimizeRequest,
     progress: &Progress,
@@ -280,10 +291,13 @@ fn search(
             whole.model.family()
         )));
     }
-    progress(0.1, "measuring the model as it is");
-    let (before, _) = span.cost(&whole)?;
+    let seen = span.judged.0 < trained_to;
+    progress(0.1, "finding whom to judge by");
     let candidates = candidates(request, whole.model.trees());
-    let mut best: Option<(u64, Shrink, FittedModel)> = None;
+    let judge = span.judge(whole, seen)?;
+    let judged_whole = span.pinball(&judge)?;
+    let mut best: Option<(f64, Shrink, Artifact)> = None;
+    let mut fewest = u64::MAX;
     let mut least = f64::INFINITY;
     let mut given_up = None;
     for (i, how) in candidates.iter().enumerate() {
@@ -292,23 +306,29 @@ fn search(
         if given_up == Some(leaves) {
             continue; // fewer trees lose more
         }
-        let model = whole.model.shrunk(*how, &span.early.features)?;
-        let worse = share(before.pinball, span.pinball(&model)?);
+        let judged = span.pinball(&judge.shrunk(*how, &span.early.features)?)?;
+        let worse = share(judged_whole, judged);
         least = least.min(worse);
         if worse > request.max_loss {
             given_up = Some(leaves);
             continue;
         }
+        let model = whole.model.shrunk(*how, &span.early.features)?;
         let candidate = Artifact { model, recipe: whole.recipe.clone(), spec: whole.spec.clone() };
         let bytes = encode(&candidate)?.len() as u64;
-        if best.as_ref().is_none_or(|(fewest, ..)| bytes < *fewest) {
-            best = Some((bytes, *how, candidate.model));
+        if bytes < fewest {
+            fewest = bytes;
+            best = Some((judged, *how, candidate));
         }
     }
-    let Some((_, how, model)) = best else { return Err(loses_too_much(id, least, request.max_loss)) };
+    let Some((judged, how, smaller)) = best else {
+        return Err(loses_too_much(id, least, request.max_loss));
+    };
     progress(0.9, "measuring the smaller model");
-    let (after, bytes) = span.cost(&Artifact { model, ..whole })?;
-    Ok(Made { bytes, how, before, after, judged: span.judged })
+    let bytes = encode(&smaller)?;
+    let before = span.cost(whole, judged_whole)?;
+    let after = span.cost(&smaller, judged)?;
+    Ok(Made { bytes, how, before, after, judged: span.judged, seen })
 }
 
 /// Stands for pruning when only its possibility is asked for.
@@ -401,7 +421,7 @@ fn notes(parent: &ModelVersion, made: &Made) -> Vec<String> {
         after.pinball,
         before.pinball,
         100.0 * loss(before, after),
-        if made.judged.0 < parent.trained_to { "; the parent had learned from these days" } else { "" }
+        if made.seen { "; measured on what the recipe learns without these days, made smaller alike" } else { "" }
     ));
     notes
 }
