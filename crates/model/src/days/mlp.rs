@@ -1,4 +1,4 @@
-//! A small neural network ([`Net`]) from a day's inputs to the whole day ahead, that learns on every day.
+//! A small neural network (`Net`) from a day's inputs to the whole day ahead, that learns on every day.
 //!
 //! From scratch now and then, on up to four years of days; in between a few steps after each day.
 

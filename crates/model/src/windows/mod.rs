@@ -9,7 +9,7 @@
 //! |---|---|
 //! | squares | ridge regression on all windows, least squares in the series' unit |
 //! | median | the same for the least absolute errors, by reweighting (IRLS) |
-//! | net | the mean of small networks with a linear path ([`crate::net`]) |
+//! | net | the mean of small networks with a linear path (`crate::net`) |
 //! | own | a ridge regression on the windows of the series itself |
 //!
 //! Quantiles are those of the held-out errors by lead time, in units of the window's usual move, wider or narrower
