@@ -73,7 +73,7 @@ pub struct Args {
     /// Quantile levels, rising
     #[arg(long, value_name = "LEVELS", default_value = "0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9", value_parser = arguments::levels)]
     quantiles: QuantileLevels,
-    /// Columns (--file) or series (--series) known for the whole horizon; a column's kind may follow: t2m:temperature
+    /// Columns (--file) or series (--series) known for the whole horizon; a column's kind and unit may follow: t2m:temperature:K
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     known_ahead: Vec<String>,
     /// Columns or series of which only the past is known
@@ -293,14 +293,28 @@ fn described(args: &Args, zone: &Zone) -> anyhow::Result<Series> {
 fn covariates(args: &Args) -> Vec<FileCovariate> {
     let read = |known_ahead: bool| {
         move |text: &String| {
-            let with_kind = text
-                .rsplit_once(':')
-                .and_then(|(column, kind)| Some((column, kind.parse::<SeriesKind>().ok()?)));
-            let (column, kind) = with_kind.unwrap_or((text, SeriesKind::Other));
-            FileCovariate { column: column.to_owned(), kind, known_ahead }
+            let (column, kind, unit) = column_of(text);
+            FileCovariate { column: column.to_owned(), kind, unit: unit.map(str::to_owned), known_ahead }
         }
     };
     args.known_ahead.iter().map(read(true)).chain(args.past_only.iter().map(read(false))).collect()
+}
+
+/// `COLUMN`, `COLUMN:KIND` or `COLUMN:KIND:UNIT`; a colon of the column's own name stays with it.
+fn column_of(text: &str) -> (&str, SeriesKind, Option<&str>) {
+    if let Some((column, kind)) = with_kind(text) {
+        return (column, kind, None);
+    }
+    let with_unit = text.rsplit_once(':').and_then(|(front, unit)| Some((with_kind(front)?, unit)));
+    match with_unit {
+        Some(((column, kind), unit)) => (column, kind, Some(unit)),
+        None => (text, SeriesKind::Other, None),
+    }
+}
+
+fn with_kind(text: &str) -> Option<(&str, SeriesKind)> {
+    let (column, kind) = text.rsplit_once(':')?;
+    Some((column, kind.parse().ok()?))
 }
 
 fn request(
@@ -406,6 +420,18 @@ mod tests {
         assert_eq!(refit("7d"), Ok(Refit::Every(SignedDuration::from_hours(168))));
         assert!(refit("sometimes").unwrap_err().contains("never"));
         assert!(refit("0h").is_err());
+    }
+
+    #[test]
+    fn columns_may_tell_their_kind_and_unit() {
+        for (text, told) in [
+            ("t2m", ("t2m", SeriesKind::Other, None)),
+            ("t2m:temperature", ("t2m", SeriesKind::Temperature, None)),
+            ("t2m:temperature:K", ("t2m", SeriesKind::Temperature, Some("K"))),
+            ("a:b", ("a:b", SeriesKind::Other, None)),
+        ] {
+            assert_eq!(column_of(text), told, "{text}");
+        }
     }
 
     #[test]
