@@ -9,6 +9,7 @@ pub mod compare;
 mod compute;
 pub mod config;
 pub mod dataset;
+pub mod doctor;
 pub mod error;
 pub mod explain;
 pub mod feature_table;

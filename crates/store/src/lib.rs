@@ -4,6 +4,7 @@ pub mod artifacts;
 pub mod backend;
 #[cfg(test)]
 pub mod contract;
+pub mod doctor;
 pub mod error;
 mod given;
 pub mod migrate;

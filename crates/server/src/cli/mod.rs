@@ -9,6 +9,7 @@ mod compare_report;
 mod config;
 mod context;
 mod demo;
+mod doctor;
 mod exit;
 mod explain;
 mod features;
@@ -125,6 +126,8 @@ enum Command {
     Jobs(jobs::Command),
     /// Move everything into another store: from SQLite to PostgreSQL, or back
     MigrateStore(migrate_store::Args),
+    /// Look whether the store is well, and say what to do
+    Doctor(doctor::Args),
     /// Check and print the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -163,6 +166,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Features(args) => features::run(&context, &args),
         Command::Models(command) => models::run(&context, command),
         Command::Jobs(command) => jobs::run(&context, command),
+        Command::Doctor(args) => doctor::run(&context, &args),
         Command::MigrateStore(args) => migrate_store::run(&context, &args),
         Command::Config(command) => config::run(&context, &command),
     }

@@ -1,6 +1,7 @@
 //! The store in one SQLite file: nothing to install, durable, one writer and many readers at a time.
 
 mod direct;
+mod doctor;
 mod failure;
 mod forecasts;
 mod jobs;

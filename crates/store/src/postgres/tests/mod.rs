@@ -1,5 +1,6 @@
 //! PostgreSQL under the contract, and what only it must do.
 
+mod doctor;
 mod faults;
 mod moves;
 mod nodes;
