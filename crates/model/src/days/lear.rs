@@ -31,26 +31,31 @@ pub struct LearSpec {
     pub transform: Transform,
 }
 
-/// The LEARs of the mixture.
-pub const SPECS: [LearSpec; 5] = [
+/// The LEARs of the mixture. No transform is best for all prices and years, so two are weighed.
+pub const SPECS: [LearSpec; 7] = [
     LearSpec { window: 56, inputs: Inputs::Summaries, transform: Transform::Asinh },
     LearSpec { window: 84, inputs: Inputs::Summaries, transform: Transform::Asinh },
     LearSpec { window: 364, inputs: Inputs::Summaries, transform: Transform::Asinh },
     LearSpec { window: 1456, inputs: Inputs::Summaries, transform: Transform::Asinh },
     LearSpec { window: 1456, inputs: Inputs::Courses, transform: Transform::None },
+    LearSpec { window: 84, inputs: Inputs::Summaries, transform: Transform::BoxCox },
+    LearSpec { window: 1456, inputs: Inputs::Summaries, transform: Transform::BoxCox },
 ];
 
 impl LearSpec {
-    /// The same with the transform and the inputs asked for; the plain one stays what it is, another voice.
+    /// The same with the transform and the inputs asked for: the plain one stays what it is, another voice, and there
+    /// is no other transform beside the one asked for.
     #[must_use]
-    pub fn asked(self, choice: &Choice) -> Self {
-        if self.transform == Transform::None {
-            return self;
-        }
-        Self {
-            inputs: choice.inputs.unwrap_or(self.inputs),
-            transform: choice.transform.unwrap_or(self.transform),
-            ..self
+    pub fn asked(self, choice: &Choice) -> Option<Self> {
+        match self.transform {
+            Transform::None => Some(self),
+            Transform::Asinh => Some(Self {
+                inputs: choice.inputs.unwrap_or(self.inputs),
+                transform: choice.transform.unwrap_or(self.transform),
+                ..self
+            }),
+            _ if choice.transform.is_some() => None,
+            _ => Some(Self { inputs: choice.inputs.unwrap_or(self.inputs), ..self }),
         }
     }
 }
@@ -201,9 +206,10 @@ mod tests {
     fn what_is_asked_for_changes_all_but_the_plain_one() {
         let choice =
             Choice { transform: Some(Transform::Probit), inputs: Some(Inputs::All), ..Choice::default() };
-        let asked = SPECS.map(|spec| spec.asked(&choice));
+        let asked: Vec<LearSpec> = SPECS.iter().filter_map(|spec| spec.asked(&choice)).collect();
+        assert_eq!(asked.len(), 5);
         assert!(asked[..4].iter().all(|s| s.transform == Transform::Probit && s.inputs == Inputs::All));
         assert_eq!(asked[4], SPECS[4]);
-        assert_eq!(SPECS.map(|spec| spec.asked(&Choice::default())), SPECS);
+        assert_eq!(SPECS.map(|spec| spec.asked(&Choice::default())), SPECS.map(Some));
     }
 }

@@ -65,8 +65,12 @@ impl Learner {
     pub fn name(&self) -> String {
         match self {
             Self::Lear(lear) => {
-                let plain = if lear.spec().transform == Transform::None { ", plain" } else { "" };
-                format!("lear of {} days{plain}", lear.spec().window)
+                let how = match lear.spec().transform {
+                    Transform::None => ", plain",
+                    Transform::BoxCox => ", box-cox",
+                    _ => "",
+                };
+                format!("lear of {} days{how}", lear.spec().window)
             }
             Self::Mlp(nets) => format!("{} neural nets", nets.len()),
             Self::Gp(processes) => format!("{} Gaussian processes", processes.len()),
@@ -234,7 +238,8 @@ pub fn team(recipe: &Recipe, layout: &Layout, days: usize) -> Vec<Learner> {
     } else if all || family == Family::Lear {
         let windows = || lear::SPECS.iter().map(|spec| spec.window);
         let kept = lear::SPECS.iter().filter(|spec| fits(spec.window, days, windows()));
-        team.extend(kept.map(|spec| Learner::Lear(Lear::new(spec.asked(&recipe.choice), &roles))));
+        let asked = kept.filter_map(|spec| spec.asked(&recipe.choice));
+        team.extend(asked.map(|spec| Learner::Lear(Lear::new(spec, &roles))));
     }
     if (all && days >= NET_DAYS_MIN) || family == Family::Mlp {
         // Streams of one seed must not meet those of the next.
@@ -287,9 +292,12 @@ mod tests {
         assert_eq!(names(Family::Ensemble, 30), ["lear of 56 days", local, naive]);
         assert_eq!(names(Family::Auto, 30), names(Family::Ensemble, 30));
         assert_eq!(names(Family::Lear, 30), ["lear of 56 days"]);
-        let two = ["lear of 56 days", "lear of 84 days"];
+        let two = ["lear of 56 days", "lear of 84 days", "lear of 84 days, box-cox"];
         assert_eq!(names(Family::Lear, 56), two, "with the shortest window that holds all days");
-        assert_eq!(names(Family::Ensemble, 60), [two[0], two[1], "3 Gaussian processes", local, naive]);
+        assert_eq!(
+            names(Family::Ensemble, 60),
+            [two[0], two[1], two[2], "3 Gaussian processes", local, naive]
+        );
         let trees = ["trees", "trees on the difference to lag_day_1"].map(str::to_owned);
         let at_90 = names(Family::Ensemble, 90);
         assert!(

@@ -11,7 +11,7 @@ pub struct ChoiceArgs {
     /// 2021 [default: mixture]
     #[arg(long, value_name = "HOW", value_parser = penalty())]
     penalty: Option<Penalty>,
-    /// lear: the transform of inputs and outputs about their median [default: asinh]
+    /// lear: the transform of inputs and outputs about their median [default: asinh, and box-cox beside it in a mixture]
     #[arg(long, value_name = "NAME", value_parser = transform())]
     transform: Option<Transform>,
     /// lear: what it may choose among [default: summaries for a mixture of penalties, else base]
