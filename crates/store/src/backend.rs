@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use forewatt_domain::{Alias, Forecast, ModelVersion, Observation, Series, SeriesName, Time, VersionId};
 
-use crate::outward::{
-    DeliveryEnd, DeliveryRecord, SourceRecord, SourceStore, WebhookRecord, WebhookStore,
-};
+use crate::outward::{DeliveryEnd, DeliveryRecord, SourceRecord, SourceStore, WebhookRecord, WebhookStore};
 use crate::{
     AliasMove, ForecastKey, ForecastQuery, ForecastStore, IssuedPoint, JobRecord, JobStore, NewVersion,
     ObservationRange, ObservationStore, PoolStatus, Postgres, QualityRecord, QualityStore, Result,

@@ -15,9 +15,7 @@ pub mod traits;
 
 pub use backend::Backend;
 pub use error::{Error, Result};
-pub use outward::{
-    DeliveryEnd, DeliveryRecord, SourceRecord, SourceStore, WebhookRecord, WebhookStore,
-};
+pub use outward::{DeliveryEnd, DeliveryRecord, SourceRecord, SourceStore, WebhookRecord, WebhookStore};
 pub use postgres::{PoolStatus, Postgres, PostgresOptions};
 pub use rows::{
     AliasMove, ForecastKey, ForecastQuery, IssuedPoint, JobRecord, JobState, NewVersion, ObservationRange,

@@ -9,11 +9,9 @@ use super::Postgres;
 use super::failure::when;
 use super::series::{json, time, to_json};
 use super::stamp::Stamp;
-use crate::given::undecodable;
-use crate::outward::{
-    DeliveryEnd, DeliveryRecord, SourceRecord, SourceStore, WebhookRecord, WebhookStore,
-};
 use crate::Result;
+use crate::given::undecodable;
+use crate::outward::{DeliveryEnd, DeliveryRecord, SourceRecord, SourceStore, WebhookRecord, WebhookStore};
 
 const PUT_SOURCE: &str = "INSERT INTO source (name, spec, due_at, failures, last) \
      VALUES ($1, $2::json, $3, $4, $5::json) ON CONFLICT (name) DO UPDATE SET spec = $2::json, due_at = $3, failures = $4, last = $5::json";

@@ -7,11 +7,9 @@ use sqlx::sqlite::SqliteRow;
 use super::Sqlite;
 use super::failure::when;
 use super::series::{json, time, to_json};
-use crate::given::undecodable;
-use crate::outward::{
-    DeliveryEnd, DeliveryRecord, SourceRecord, SourceStore, WebhookRecord, WebhookStore,
-};
 use crate::Result;
+use crate::given::undecodable;
+use crate::outward::{DeliveryEnd, DeliveryRecord, SourceRecord, SourceStore, WebhookRecord, WebhookStore};
 
 const PUT_SOURCE: &str = "INSERT INTO source (name, spec, due_at, failures, last) VALUES (?1, ?2, ?3, ?4, ?5) \
      ON CONFLICT (name) DO UPDATE SET spec = ?2, due_at = ?3, failures = ?4, last = ?5";
