@@ -45,6 +45,10 @@ sub vcl_recv {
     }
     # A client must not choose what the server believes of it, nor split the cache by what it says.
     unset req.http.X-Keys;
+    if (req.restarts > 0 && req.http.X-Ask) {
+        set req.hash_always_miss = true;
+    }
+    unset req.http.X-Ask;
     if (req.http.Authorization || req.http.Cookie || (req.method != "GET" && req.method != "HEAD")) {
         return (pass);
     }
@@ -67,7 +71,7 @@ sub vcl_backend_response {
                 regsub(beresp.http.CDN-Cache-Control, ".*stale-while-revalidate=([0-9]+).*", "\1") + "s", 0s);
         }
         # While the server is away grace may be as long as stale-if-error: vcl_hit below keeps to the shorter one else.
-        set beresp.http.X-Grace = beresp.grace;
+        set beresp.http.X-Grace = beresp.grace + "s";
         if (beresp.http.CDN-Cache-Control ~ "stale-if-error=[0-9]+") {
             set beresp.grace = std.duration(
                 regsub(beresp.http.CDN-Cache-Control, ".*stale-if-error=([0-9]+).*", "\1") + "s", 0s);
@@ -86,6 +90,7 @@ sub vcl_backend_response {
 sub vcl_hit {
     if (obj.ttl < 0s && std.healthy(req.backend_hint) && obj.ttl + std.duration(obj.http.X-Grace, 0s) < 0s) {
         # Older than stale-while-revalidate allows, and the server is well: ask it.
+        set req.http.X-Ask = "1";
         return (restart);
     }
     return (deliver);

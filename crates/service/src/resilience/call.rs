@@ -137,9 +137,9 @@ impl From<Failure> for Error {
 const DETAIL_MAX: usize = 200;
 
 /// Reads an answer: statuses of errors are failures, redirections too (they could lead anywhere).
-pub(super) fn judge<T>(answer: Answer, read: impl Fn(&Answer) -> Result<T, String>) -> Result<T, Failure> {
+pub(super) fn judge<T>(answer: &Answer, read: impl Fn(&Answer) -> Result<T, String>) -> Result<T, Failure> {
     if answer.status.is_success() {
-        return read(&answer).map_err(Failure::Garbage);
+        return read(answer).map_err(Failure::Garbage);
     }
     let said = String::from_utf8_lossy(&answer.body);
     let said: String = said.chars().take(DETAIL_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();

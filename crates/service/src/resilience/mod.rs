@@ -115,7 +115,7 @@ impl Outward {
         loop {
             let permit = breaker.admit((inner.ticks)())?;
             let outcome = inner.timeouts.within(deadline, inner.wire.send(call, &url)).await;
-            let outcome = outcome.and_then(|answer| call::judge(answer, read));
+            let outcome = outcome.and_then(|answer| call::judge(&answer, read));
             let healthy = outcome.as_ref().err().is_none_or(|failure| !failure.is_peers_fault());
             permit.report(healthy, (inner.ticks)());
             match outcome {

@@ -51,7 +51,7 @@ impl Service {
                     tokio::spawn(async move {
                         let name = record.name.clone();
                         match service.run_taken(record).await {
-                            Ok(run) => tracing::info!(source = name, message = run.message, "fetched"),
+                            Ok(run) => tracing::info!(source = name, run.message, "fetched"),
                             Err(error) => {
                                 tracing::warn!(source = name, %error, "a source could not be fetched")
                             }
