@@ -86,9 +86,8 @@ async fn what_fails_is_tried_again_then_buried_then_replayed() {
     let first = peer.asked_times(1).await;
     // The wait is a second at most; the clock moves on until the second and last try has been made.
     while peer.asked().len() < 2 {
-        let mut now = clock.lock().unwrap();
-        *now = now.plus_micros(1_000_000);
-        drop(now);
+        let now = service.now();
+        *clock.lock().unwrap() = now.plus_micros(1_000_000);
         tokio::task::yield_now().await;
     }
     let dead = async || service.dead_letters(None).await.unwrap();

@@ -53,7 +53,7 @@ impl Service {
                         match service.run_taken(record).await {
                             Ok(run) => tracing::info!(source = name, run.message, "fetched"),
                             Err(error) => {
-                                tracing::warn!(source = name, %error, "a source could not be fetched")
+                                tracing::warn!(source = name, %error, "a source could not be fetched");
                             }
                         }
                         drop(place);
