@@ -15,7 +15,8 @@ use forewatt_domain::{
 use forewatt_model::artifact::{self, Artifact};
 use forewatt_service::Service;
 use forewatt_service::config::{
-    CacheConfig, Config, ExplainConfig, ForecastConfig, LimitsConfig, TrainConfig,
+    CacheConfig, CdnConfig, Config, ExplainConfig, ForecastConfig, LimitsConfig, OutwardConfig,
+    SourcesConfig, TrainConfig, WebhooksConfig,
 };
 use forewatt_service::forecast::ForecastRequest;
 use forewatt_service::train::TrainRequest;
@@ -129,6 +130,48 @@ fn config() -> Config {
             evaluations_max: 200_000,
             overrides_max: 50,
             override_values_max: 5_000,
+        },
+        outward: calls_nobody(),
+    }
+}
+
+fn calls_nobody() -> OutwardConfig {
+    OutwardConfig {
+        connect_timeout_ms: 1_000,
+        request_timeout_ms: 1_000,
+        total_timeout_ms: 1_000,
+        retries_max: 0,
+        retry_backoff_ms: 1,
+        retry_backoff_max_ms: 1,
+        retry_budget_percent: 0,
+        breaker_failures: 1,
+        breaker_open_ms: 1_000,
+        breaker_open_max_ms: 1_000,
+        breaker_probes: 1,
+        concurrency_max: 1,
+        waiting_max: 0,
+        body_max_bytes: 1_024,
+        allow_networks: Vec::new(),
+        sources: SourcesConfig { sources_max: 1, running_max: 1, poll_interval_ms: 1_000 },
+        webhooks: WebhooksConfig {
+            webhooks_max: 1,
+            queue_max: 1,
+            dead_max: 1,
+            attempts_max: 1,
+            backoff_ms: 1_000,
+            backoff_max_ms: 1_000,
+            running_max: 1,
+            poll_interval_ms: 1_000,
+        },
+        cdn: CdnConfig {
+            client_max_age_s: 0,
+            client_stale_while_revalidate_s: 0,
+            max_age_s: 0,
+            stale_while_revalidate_s: 0,
+            stale_if_error_s: 0,
+            purge_urls: Vec::new(),
+            purge_method: "PURGE".to_owned(),
+            purge_queue_max: 1,
         },
     }
 }

@@ -1,6 +1,10 @@
 //! What the use cases can be told. Defaults live in `config/default.toml` alone.
 
+mod outward;
+
 use serde::{Deserialize, Serialize};
+
+pub use outward::{CdnConfig, OutwardConfig, SourcesConfig, WebhooksConfig};
 
 /// The service's part of the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +20,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Explanations and what-if questions.
     pub explain: ExplainConfig,
+    /// Calls to others: sources, webhooks, purges.
+    pub outward: OutwardConfig,
 }
 
 /// `[forecast]`

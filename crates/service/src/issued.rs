@@ -4,8 +4,9 @@ use forewatt_domain::{Forecast, SeriesName};
 use forewatt_store::{Backend, ForecastQuery, ForecastStore, IssuedPoint};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::Service;
 use crate::error::Result;
+use crate::webhooks::{Event, Outbox};
+use crate::{Clock, Service};
 
 /// A bounded queue into the store. An answer waits for a place in it, not for the disk.
 pub struct Writer {
@@ -19,12 +20,16 @@ enum Message {
 
 impl Writer {
     /// Starts the task that writes.
-    pub(crate) fn start(store: Backend, queue_max: usize) -> Self {
+    pub(crate) fn start(store: Backend, queue_max: usize, outbox: Outbox, clock: Clock) -> Self {
         let (queue, mut inbox) = mpsc::channel(queue_max.max(1));
         tokio::spawn(async move {
             while let Some(message) = inbox.recv().await {
                 match message {
-                    Message::Keep(forecast) => keep(&store, &forecast).await,
+                    Message::Keep(forecast) => {
+                        if keep(&store, &forecast).await {
+                            outbox.tell(&Event::forecast_ready(&forecast), clock()).await;
+                        }
+                    }
                     Message::Flush(done) => {
                         let _ = done.send(()); // nobody waits any more: nothing to tell
                     }
@@ -51,14 +56,17 @@ impl Writer {
     }
 }
 
-async fn keep(store: &Backend, forecast: &Forecast) {
-    match store.put_forecast(forecast).await {
+/// Whether it is kept.
+async fn keep(store: &Backend, forecast: &Forecast) -> bool {
+    let kept = store.put_forecast(forecast).await;
+    match &kept {
         Ok(()) => metrics::counter!("forewatt_issued_forecasts_total").increment(1),
         Err(error) => {
             tracing::error!(series = %forecast.series, %error, "an issued forecast could not be kept");
             metrics::counter!("forewatt_issued_forecasts_lost_total").increment(1);
         }
     }
+    kept.is_ok()
 }
 
 impl Service {

@@ -5,6 +5,7 @@ pub mod backtest;
 pub mod batch;
 mod budget;
 pub mod cache;
+pub mod cdn;
 pub mod compare;
 mod compute;
 pub mod config;
@@ -29,10 +30,13 @@ pub mod peaks;
 pub mod promote;
 pub mod quality;
 pub mod reconcile;
+pub mod resilience;
 pub mod sent;
 pub mod series;
+pub mod sources;
 pub mod train;
 pub mod upkeep;
+pub mod webhooks;
 pub mod whatif;
 
 use std::path::Path;
@@ -84,6 +88,20 @@ pub struct Inner {
     pub(crate) issued: issued::Writer,
     /// Background work.
     pub(crate) jobs: jobs::Queue,
+    /// Clients for calls to others.
+    pub(crate) outward: Outside,
+    /// Where events go to be told.
+    pub(crate) outbox: webhooks::Outbox,
+    /// What caches in front are told to forget.
+    pub(crate) purger: cdn::Purger,
+}
+
+/// A client for each kind of call, so that one kind cannot take the room of another.
+pub(crate) struct Outside {
+    /// Fetches data.
+    pub sources: resilience::Outward,
+    /// Tells events.
+    pub webhooks: resilience::Outward,
 }
 
 impl std::ops::Deref for Service {
@@ -125,7 +143,18 @@ impl Service {
         let answering = Cache::builder().max_capacity(config.cache.series_max).time_to_live(half_ttl).build();
         let loaded_models = models::LoadedModels::new(config.cache.models_max_bytes);
         let answers = cache::Answers::new(&config.cache);
-        let issued = issued::Writer::start(store.clone(), config.forecast.issued_queue_max);
+        let outbox = webhooks::Outbox::new(store.clone(), &config);
+        let issued = issued::Writer::start(
+            store.clone(),
+            config.forecast.issued_queue_max,
+            outbox.clone(),
+            clock.clone(),
+        );
+        let purger = cdn::Purger::start(&config);
+        let outward = Outside {
+            sources: resilience::Outward::new("sources", &config.outward),
+            webhooks: resilience::Outward::new("webhooks", &config.outward),
+        };
         let (jobs, jobs_inbox) = jobs::Queue::new(config.train.jobs_queue_max);
         let inner = Inner {
             store,
@@ -139,6 +168,9 @@ impl Service {
             answers,
             issued,
             jobs,
+            outward,
+            outbox,
+            purger,
         };
         let service = Self(Arc::new(inner));
         jobs::start_workers(&service, &jobs_inbox);
@@ -168,6 +200,7 @@ impl Service {
     /// Writes what waits and closes the store.
     pub async fn close(&self) {
         self.issued.flush().await;
+        self.purger.flush().await;
         self.store.close().await;
     }
 }

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 
 use crate::backtest::{self, BacktestRequest};
 use crate::error::{Error, ErrorKind, Result};
+use crate::webhooks::Event;
 use crate::{Service, blocking};
 
 /// The score that decides: mean pinball loss of the backtest, smaller is better.
@@ -123,6 +124,7 @@ impl Service {
     async fn move_champion(&self, version: &ModelVersion, reason: &str) -> Result<()> {
         self.store.set_alias(&version.series, Alias::Champion, &version.id, self.now(), reason).await?;
         self.forget_series(&version.series).await;
+        self.outbox.tell(&Event::model_promoted(version, reason), self.now()).await;
         Ok(())
     }
 }

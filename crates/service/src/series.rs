@@ -143,6 +143,7 @@ impl Service {
         self.known_series.invalidate(name).await;
         // It may be a covariate of any other.
         self.answering.invalidate_all();
+        self.purger.purge(name);
     }
 
     async fn unknown_series(&self, name: &SeriesName) -> Error {

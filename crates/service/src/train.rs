@@ -23,6 +23,7 @@ use crate::dataset::check_covariates;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gate::{self, WholeDays};
 use crate::jobs::Progress;
+use crate::webhooks::Event;
 use crate::{SeriesInfo, Service, blocking, budget, quality};
 
 /// What to train; everything but the series has a default.
@@ -203,6 +204,7 @@ impl Service {
             artifact_bytes: trained.artifact.len() as u64,
         };
         let version = self.store.add_version(version).await?;
+        self.outbox.tell(&Event::model_trained(&version), self.now()).await;
         progress(0.95, "comparing with the champion");
         let (promoted, promotion) = if promote {
             self.promote_if_better(&version).await?

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use forewatt_domain::{Alias, Forecast, ModelVersion, Observation, Series, SeriesName, Time, VersionId};
 
+use crate::outward::{DeliveryEnd, DeliveryRecord, SourceRecord, SourceStore, WebhookRecord, WebhookStore};
 use crate::{
     AliasMove, ForecastKey, ForecastQuery, ForecastStore, IssuedPoint, JobRecord, JobStore, NewVersion,
     ObservationRange, ObservationStore, PoolStatus, Postgres, QualityRecord, QualityStore, Result,
@@ -184,5 +185,56 @@ impl JobStore for Backend {
 impl UpkeepStore for Backend {
     async fn upkeep(&self, upkeep: &Upkeep) -> Result<UpkeepDone> {
         ask!(self, s => s.upkeep(upkeep))
+    }
+}
+
+impl SourceStore for Backend {
+    async fn put_source(&self, source: &SourceRecord) -> Result<()> {
+        ask!(self, s => s.put_source(source))
+    }
+    async fn list_sources(&self, limit: u32) -> Result<Vec<SourceRecord>> {
+        ask!(self, s => s.list_sources(limit))
+    }
+    async fn remove_source(&self, name: &str) -> Result<bool> {
+        ask!(self, s => s.remove_source(name))
+    }
+    async fn take_due_source(&self, now: Time, until: Time) -> Result<Option<SourceRecord>> {
+        ask!(self, s => s.take_due_source(now, until))
+    }
+    async fn end_source_run(
+        &self,
+        name: &str,
+        due_at: Time,
+        failures: u32,
+        last: &serde_json::Value,
+    ) -> Result<()> {
+        ask!(self, s => s.end_source_run(name, due_at, failures, last))
+    }
+}
+
+impl WebhookStore for Backend {
+    async fn put_webhook(&self, webhook: &WebhookRecord) -> Result<()> {
+        ask!(self, s => s.put_webhook(webhook))
+    }
+    async fn list_webhooks(&self, limit: u32) -> Result<Vec<WebhookRecord>> {
+        ask!(self, s => s.list_webhooks(limit))
+    }
+    async fn remove_webhook(&self, id: &str) -> Result<bool> {
+        ask!(self, s => s.remove_webhook(id))
+    }
+    async fn add_deliveries(&self, deliveries: &[DeliveryRecord], waiting_max: u32) -> Result<u64> {
+        ask!(self, s => s.add_deliveries(deliveries, waiting_max))
+    }
+    async fn take_due_deliveries(&self, now: Time, until: Time, limit: u32) -> Result<Vec<DeliveryRecord>> {
+        ask!(self, s => s.take_due_deliveries(now, until, limit))
+    }
+    async fn end_delivery(&self, id: &str, end: &DeliveryEnd) -> Result<()> {
+        ask!(self, s => s.end_delivery(id, end))
+    }
+    async fn list_deliveries(&self, dead: bool, limit: u32) -> Result<Vec<DeliveryRecord>> {
+        ask!(self, s => s.list_deliveries(dead, limit))
+    }
+    async fn replay_delivery(&self, id: &str, now: Time) -> Result<bool> {
+        ask!(self, s => s.replay_delivery(id, now))
     }
 }

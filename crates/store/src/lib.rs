@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod error;
 mod given;
 pub mod migrate;
+pub mod outward;
 pub mod postgres;
 pub mod rows;
 pub mod sqlite;
@@ -15,6 +16,7 @@ pub mod traits;
 
 pub use backend::Backend;
 pub use error::{Error, Result};
+pub use outward::{DeliveryEnd, DeliveryRecord, SourceRecord, SourceStore, WebhookRecord, WebhookStore};
 pub use postgres::{PoolStatus, Postgres, PostgresOptions};
 pub use rows::{
     AliasMove, ForecastKey, ForecastQuery, IssuedPoint, JobRecord, JobState, NewVersion, ObservationRange,

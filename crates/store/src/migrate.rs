@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Backend, Error, ForecastKey, ForecastStore, JobState, JobStore, NewVersion, ObservationRange,
-    ObservationStore, QualityStore, Result, SeriesState, SeriesStore, VersionStore,
+    ObservationStore, QualityStore, Result, SeriesState, SeriesStore, SourceStore, VersionStore,
+    WebhookStore,
 };
 
 /// About how many observations are read and written at a time.
@@ -85,7 +86,22 @@ pub async fn migrate(
             done.jobs += 1;
         }
     }
+    copy_outward(from, to).await?;
     Ok(done)
+}
+
+/// Sources, receivers, and what is still to be told to them.
+async fn copy_outward(from: &Backend, to: &Backend) -> Result<()> {
+    for source in from.list_sources(u32::MAX).await? {
+        to.put_source(&source).await?;
+    }
+    for webhook in from.list_webhooks(u32::MAX).await? {
+        to.put_webhook(&webhook).await?;
+    }
+    for dead in [false, true] {
+        to.add_deliveries(&from.list_deliveries(dead, u32::MAX).await?, u32::MAX).await?;
+    }
+    Ok(())
 }
 
 async fn every_series(store: &Backend) -> Result<Vec<(Series, SeriesState)>> {

@@ -25,9 +25,11 @@ mod output;
 mod reconcile;
 mod series;
 mod serve;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod train;
+mod webhooks;
 mod whatif;
 
 use std::path::PathBuf;
@@ -124,6 +126,12 @@ enum Command {
     /// List and show background jobs
     #[command(subcommand)]
     Jobs(jobs::Command),
+    /// List, add, run and remove sources that data are fetched from
+    #[command(subcommand)]
+    Sources(sources::Command),
+    /// List, add and remove receivers of events; show and replay what could not be delivered
+    #[command(subcommand)]
+    Webhooks(webhooks::Command),
     /// Move everything into another store: from SQLite to PostgreSQL, or back
     MigrateStore(migrate_store::Args),
     /// Look whether the store is well, and say what to do
@@ -167,6 +175,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Models(command) => models::run(&context, command),
         Command::Jobs(command) => jobs::run(&context, command),
         Command::Doctor(args) => doctor::run(&context, &args),
+        Command::Sources(command) => sources::run(&context, command),
+        Command::Webhooks(command) => webhooks::run(&context, command),
         Command::MigrateStore(args) => migrate_store::run(&context, &args),
         Command::Config(command) => config::run(&context, &command),
     }

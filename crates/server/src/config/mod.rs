@@ -1,6 +1,7 @@
 //! Configuration: `config/default.toml` < file < `FOREWATT_SECTION__KEY` < flags; unknown keys are refused.
 
 mod check;
+mod outward;
 mod print;
 mod store;
 
@@ -12,7 +13,9 @@ use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use forewatt_service::Upkeep;
-use forewatt_service::config::{CacheConfig, ExplainConfig, ForecastConfig, LimitsConfig, TrainConfig};
+use forewatt_service::config::{
+    CacheConfig, ExplainConfig, ForecastConfig, LimitsConfig, OutwardConfig, TrainConfig,
+};
 use forewatt_service::domain::{SeriesKind, Time};
 use forewatt_service::series::nearest;
 use serde::{Deserialize, Serialize};
@@ -45,6 +48,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Explanations and what-if questions.
     pub explain: ExplainConfig,
+    /// Calls to others.
+    pub outward: OutwardConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -181,6 +186,7 @@ impl Config {
             train: self.train.clone(),
             limits: self.limits.clone(),
             explain: self.explain.clone(),
+            outward: self.outward.clone(),
         }
     }
 

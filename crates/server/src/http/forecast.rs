@@ -14,9 +14,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::error::{HttpResult, Problem};
-use crate::http::AppState;
 use crate::http::extract::{JsonBody, Params, SeriesPath};
 use crate::http::reply::{self, Held};
+use crate::http::{AppState, caching};
 
 /// The parameters of a forecast.
 const KNOWN: [&str; 6] = ["horizon", "quantiles", "as_of", "forecast_start", "threshold", "version"];
@@ -46,9 +46,10 @@ pub async fn show(
 ) -> HttpResult {
     let request = request_of(name, params)?;
     let answer = app.service.forecast(&request).await?;
-    let version = &answer.forecast.model_version;
-    let key = format!("series-{} version-{version}", request.series);
-    reply::tagged_json(&held, answer.json.clone(), &answer.etag, &key)
+    let key = app.service.surrogate_key(&request.series, &answer.forecast.model_version).await?;
+    let mut response = reply::tagged_json(&held, answer.json.clone(), &answer.etag, &key)?;
+    caching::allow(&mut response, &app.service.config().outward.cdn);
+    Ok(response)
 }
 
 /// The question in a query string.

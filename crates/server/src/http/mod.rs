@@ -1,5 +1,6 @@
 //! REST: one file a resource, one stack of middleware, one description of it all.
 
+pub mod caching;
 pub mod compare;
 pub mod explain;
 pub mod extract;
@@ -22,9 +23,11 @@ pub mod reconcile;
 pub mod reply;
 pub mod schema;
 pub mod series;
+pub mod sources;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod timeseries;
+pub mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +35,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 use forewatt_service::series::nearest;
 use forewatt_service::{Error, ErrorKind, Service};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -177,6 +180,12 @@ fn api() -> Router<AppState> {
         .route("/v1/train", post(jobs::train))
         .route("/v1/jobs", get(jobs::list))
         .route("/v1/jobs/{id}", get(jobs::show))
+        .route("/v1/sources", get(sources::list))
+        .route("/v1/sources/{name}", put(sources::put).delete(sources::remove).post(sources::act))
+        .route("/v1/webhooks", get(webhooks::list).post(webhooks::add))
+        .route("/v1/webhooks/{id}", delete(webhooks::remove))
+        .route("/v1/webhooks/dead", get(webhooks::dead))
+        .route("/v1/webhooks/dead/{id}", post(webhooks::replay))
         .route("/health/live", get(ops::live))
         .route("/health/ready", get(ops::ready))
         .route("/metrics", get(ops::metrics))

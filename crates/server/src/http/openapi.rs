@@ -11,7 +11,7 @@ use crate::http::extract::Params;
 use crate::http::reply::Held;
 use crate::http::{
     compare, explain, forecast, holidays, import_model, issued, jobs, models, observations, oip, ops,
-    optimize, quality, reconcile, reply, series, timeseries,
+    optimize, quality, reconcile, reply, series, sources, timeseries, webhooks,
 };
 
 /// The API in one description.
@@ -36,6 +36,8 @@ use crate::http::{
         oip::server, oip::live, oip::ready, oip::models, oip::metadata, oip::model_ready, oip::config,
         oip::all_statistics, oip::statistics, oip::infer, oip::index, oip::load, oip::unload,
         timeseries::forecast, timeseries::models,
+        sources::list, sources::put, sources::remove, sources::act,
+        webhooks::list, webhooks::add, webhooks::remove, webhooks::dead, webhooks::replay,
         ops::live, ops::ready, ops::metrics,
     ),
     components(schemas(Problem, FieldError)),
@@ -45,6 +47,7 @@ use crate::http::{
         (name = "models", description = "Training, comparing and promoting."),
         (name = "inference", description = "The Open Inference Protocol, version 2, for its clients, and KServe's time series. Errors are \
             `{\"error\": \"text\"}`; each route of a model is also there under `/v2/models/{model}/versions/{version}`."),
+        (name = "outward", description = "Sources that data are fetched from, and webhooks that are told of events."),
         (name = "operations", description = "Health and metrics."),
     ),
 )]

@@ -23,8 +23,10 @@ macro_rules! documents {
 
 mod explain;
 mod import;
+mod outward;
 pub use explain::*;
 pub use import::*;
+pub use outward::*;
 
 /// Whether the server can be used.
 #[derive(Debug, Serialize, ToSchema)]

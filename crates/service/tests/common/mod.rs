@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use forewatt_domain::{Location, Observation, Resolution, Series, SeriesKind, SeriesName, Time, Zone};
 use forewatt_service::config::{
-    CacheConfig, Config, ExplainConfig, ForecastConfig, LimitsConfig, TrainConfig,
+    CacheConfig, CdnConfig, Config, ExplainConfig, ForecastConfig, LimitsConfig, OutwardConfig,
+    SourcesConfig, TrainConfig, WebhooksConfig,
 };
 use forewatt_service::jobs::Progress;
 use forewatt_service::observations::NewObservation;
@@ -63,6 +64,49 @@ pub fn config(now: Time) -> Config {
             evaluations_max: 100_000,
             overrides_max: 3,
             override_values_max: 100,
+        },
+        outward: outward(),
+    }
+}
+
+/// Calls to this computer, with short waits and little room.
+pub fn outward() -> OutwardConfig {
+    OutwardConfig {
+        connect_timeout_ms: 2_000,
+        request_timeout_ms: 5_000,
+        total_timeout_ms: 10_000,
+        retries_max: 2,
+        retry_backoff_ms: 1,
+        retry_backoff_max_ms: 2,
+        retry_budget_percent: 20,
+        breaker_failures: 3,
+        breaker_open_ms: 60_000,
+        breaker_open_max_ms: 600_000,
+        breaker_probes: 1,
+        concurrency_max: 4,
+        waiting_max: 4,
+        body_max_bytes: 100_000,
+        allow_networks: vec!["127.0.0.0/8".to_owned()],
+        sources: SourcesConfig { sources_max: 3, running_max: 2, poll_interval_ms: 5 },
+        webhooks: WebhooksConfig {
+            webhooks_max: 2,
+            queue_max: 50,
+            dead_max: 10,
+            attempts_max: 2,
+            backoff_ms: 1_000,
+            backoff_max_ms: 1_000,
+            running_max: 4,
+            poll_interval_ms: 5,
+        },
+        cdn: CdnConfig {
+            client_max_age_s: 0,
+            client_stale_while_revalidate_s: 0,
+            max_age_s: 0,
+            stale_while_revalidate_s: 0,
+            stale_if_error_s: 0,
+            purge_urls: Vec::new(),
+            purge_method: "PURGE".to_owned(),
+            purge_queue_max: 10,
         },
     }
 }

@@ -5,6 +5,7 @@
 pub mod forecasts;
 pub mod jobs;
 pub mod observations;
+pub mod outward;
 pub mod series;
 pub mod upkeep;
 pub mod versions;
@@ -17,7 +18,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::{
     Error, ForecastStore, JobStore, ObservationRange, ObservationStore, QualityStore, SeriesStore,
-    UpkeepStore, VersionStore,
+    SourceStore, UpkeepStore, VersionStore, WebhookStore,
 };
 
 /// A whole backend, cheap to clone.
@@ -29,6 +30,8 @@ pub trait Store:
     + QualityStore
     + JobStore
     + UpkeepStore
+    + SourceStore
+    + WebhookStore
     + Clone
     + Send
     + Sync
@@ -82,6 +85,11 @@ macro_rules! contract_suite {
                 the_newest_quality_is_read, quality_needs_its_series
             ]
             upkeep: [old_observations_go_by_kind, an_emptied_series_goes_on]
+            outward: [
+                sources_are_kept_and_taken_once, a_source_taken_away_stays_away, deliveries_wait_within_their_room,
+                deliveries_are_taken_once_and_end, dead_letters_are_few_and_come_back,
+                a_receiver_takes_its_deliveries_along, deliveries_outlive_a_crash
+            ]
         }
     };
 }

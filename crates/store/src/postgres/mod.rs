@@ -7,6 +7,7 @@ mod jobs;
 mod known;
 mod nodes;
 mod observations;
+mod outward;
 mod partitions;
 mod pool;
 mod quality;

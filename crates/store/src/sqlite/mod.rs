@@ -6,6 +6,7 @@ mod failure;
 mod forecasts;
 mod jobs;
 mod observations;
+mod outward;
 mod quality;
 mod series;
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod contract;
 mod explaining;
 mod importing;
 mod optimizing;
+mod outward;
 mod reading;
 mod reconciling;
 mod refusing;
@@ -116,9 +117,18 @@ pub(crate) async fn empty() -> TestServer {
 }
 
 pub(crate) async fn empty_with(options: HttpOptions) -> TestServer {
+    empty_told(options, |_| ()).await
+}
+
+/// A server with an empty store and a change to its configuration.
+pub(crate) async fn empty_told(
+    options: HttpOptions,
+    change: impl FnOnce(&mut forewatt_service::Config),
+) -> TestServer {
     let folder = tempfile::tempdir().unwrap();
     let mut config = crate::config::tests::defaults().service();
     config.forecast.fixed_now = NOW.to_owned();
+    change(&mut config);
     let store = StoreOptions { read_connections: 2, busy_timeout_ms: 1_000, postgres: None };
     let service = Service::open(folder.path(), &store, config).await.unwrap();
     let metrics = PrometheusBuilder::new().build_recorder().handle();
@@ -133,7 +143,11 @@ pub(crate) fn city() -> Value {
 
 /// A server with `city.load`: 60 days of a daily and weekly shape, and a seasonal-naive champion.
 pub(crate) async fn with_champion() -> TestServer {
-    let server = empty().await;
+    champion_on(empty().await).await
+}
+
+/// The same on a server that is empty still.
+pub(crate) async fn champion_on(server: TestServer) -> TestServer {
     assert_eq!(server.put("/v1/series/city.load", &city()).await.status, 201);
     let name = "city.load".parse().unwrap();
     server.service.write_observations(&name, &observations()).await.unwrap();
