@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::batching::BatchingConfig;
+use crate::ladder::DegradationConfig;
+
 /// The service's part of the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,6 +19,10 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Explanations and what-if questions.
     pub explain: ExplainConfig,
+    /// Who answers when the champion cannot.
+    pub degradation: DegradationConfig,
+    /// Questions of rows that are answered together.
+    pub batching: BatchingConfig,
 }
 
 /// `[forecast]`

@@ -1,8 +1,10 @@
 //! The use cases, without HTTP or gRPC: every transport calls these same functions.
 
+pub mod admission;
 mod answer;
 pub mod backtest;
 pub mod batch;
+pub mod batching;
 mod budget;
 pub mod cache;
 pub mod compare;
@@ -20,6 +22,7 @@ pub mod infer;
 pub mod ingest;
 pub mod issued;
 pub mod jobs;
+pub mod ladder;
 pub mod migrate;
 pub mod models;
 pub mod observations;
@@ -73,6 +76,10 @@ pub struct Inner {
     pub(crate) answering: Cache<SeriesName, Arc<forecast::Answering>>,
     /// Models in memory.
     pub(crate) loaded_models: models::LoadedModels,
+    /// Questions of rows that wait to be answered together.
+    pub(crate) batcher: batching::Batcher,
+    /// What is remembered of versions that failed.
+    pub(crate) ladder: ladder::Ladder,
     /// How often something that is remembered of a series was forgotten.
     pub(crate) forgotten: AtomicU64,
     /// The threads that compute forecasts.
@@ -124,6 +131,8 @@ impl Service {
         let answering = Cache::builder().max_capacity(config.cache.series_max).time_to_live(half_ttl).build();
         let loaded_models = models::LoadedModels::new(config.cache.models_max_bytes);
         let answers = cache::Answers::new(&config.cache);
+        let batcher = batching::Batcher::new(&config.batching);
+        let ladder = ladder::Ladder::new(&config.degradation);
         let issued = issued::Writer::start(store.clone(), config.forecast.issued_queue_max);
         let (jobs, jobs_inbox) = jobs::Queue::new(config.train.jobs_queue_max);
         let inner = Inner {
@@ -133,6 +142,8 @@ impl Service {
             known_series,
             answering,
             loaded_models,
+            batcher,
+            ladder,
             forgotten: AtomicU64::new(0),
             compute: compute::Threads::start(),
             answers,

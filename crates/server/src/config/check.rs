@@ -10,6 +10,7 @@ use super::Config;
 /// One line per value that cannot be; empty when all is well.
 pub(super) fn problems(config: &Config) -> Vec<String> {
     let mut found = ranges(config);
+    found.extend(super::serving::problems(config));
     let mut text = |key: &str, result: Result<(), String>| {
         if let Err(reason) = result {
             found.push(format!("{key}: {reason}"));

@@ -34,7 +34,11 @@ const KNOWN: [&str; 6] = ["horizon", "quantiles", "as_of", "forecast_start", "th
     ),
     responses(
         (status = 200, description = "The forecast.", body = crate::http::schema::ForecastDocument,
-            headers(("ETag" = String, description = "Strong; send it back as If-None-Match."))),
+            headers(
+                ("ETag" = String, description = "Strong; send it back as If-None-Match."),
+                ("Forewatt-Fallback" = String, description = "Who answered for a champion that could not: `last-good`, `seasonal-empirical`."),
+                ("Forewatt-Degraded" = String, description = "`true` when `degraded` says what is not as it should be."),
+            )),
         (status = 304, description = "The client holds this answer already."),
         (status = "4XX", description = "What is wrong and how to mend it.", body = Problem, content_type = "application/problem+json"),
     ))]
@@ -48,7 +52,9 @@ pub async fn show(
     let answer = app.service.forecast(&request).await?;
     let version = &answer.forecast.model_version;
     let key = format!("series-{} version-{version}", request.series);
-    reply::tagged_json(&held, answer.json.clone(), &answer.etag, &key)
+    let mut response = reply::tagged_json(&held, answer.json.clone(), &answer.etag, &key)?;
+    reply::label(&mut response, &answer);
+    Ok(response)
 }
 
 /// The question in a query string.
