@@ -31,6 +31,7 @@ pub mod peaks;
 pub mod promote;
 pub mod quality;
 pub mod reconcile;
+pub mod registry;
 pub mod sent;
 pub mod series;
 pub mod train;
@@ -51,8 +52,8 @@ pub use forewatt_domain as domain;
 pub use forewatt_model::backtest::{Outcome, Refit};
 pub use forewatt_model::dataset::Dataset;
 pub use forewatt_store::{
-    ForecastQuery, IssuedPoint, JobRecord, JobState, PostgresOptions, QualityRecord, SeriesState, Upkeep,
-    UpkeepDone, WriteOutcome,
+    ForecastQuery, IssuedPoint, JobRecord, JobState, Label, LabelKey, LabelKind, PostgresOptions,
+    QualityRecord, SeriesState, Upkeep, UpkeepDone, WriteOutcome,
 };
 pub use series::SeriesInfo;
 

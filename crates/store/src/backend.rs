@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use forewatt_domain::{Alias, Forecast, ModelVersion, Observation, Series, SeriesName, Time, VersionId};
 
 use crate::{
-    AliasMove, ForecastKey, ForecastQuery, ForecastStore, IssuedPoint, JobRecord, JobStore, NewVersion,
-    ObservationRange, ObservationStore, PoolStatus, Postgres, QualityRecord, QualityStore, Result,
-    SeriesState, SeriesStore, Sqlite, Upkeep, UpkeepDone, UpkeepStore, VersionStore, WriteOutcome,
+    AliasMove, ForecastKey, ForecastQuery, ForecastStore, IssuedPoint, JobRecord, JobStore, Label, LabelKey,
+    LabelStore, NewVersion, ObservationRange, ObservationStore, PoolStatus, Postgres, QualityRecord,
+    QualityStore, Result, SeriesState, SeriesStore, Sqlite, Upkeep, UpkeepDone, UpkeepStore, VersionStore,
+    WriteOutcome,
 };
 
 /// A store of either kind. Cheap to clone.
@@ -184,5 +185,17 @@ impl JobStore for Backend {
 impl UpkeepStore for Backend {
     async fn upkeep(&self, upkeep: &Upkeep) -> Result<UpkeepDone> {
         ask!(self, s => s.upkeep(upkeep))
+    }
+}
+
+impl LabelStore for Backend {
+    async fn put_label(&self, label: &Label) -> Result<()> {
+        ask!(self, s => s.put_label(label))
+    }
+    async fn remove_label(&self, key: &LabelKey) -> Result<bool> {
+        ask!(self, s => s.remove_label(key))
+    }
+    async fn labels(&self, series: &SeriesName) -> Result<Vec<Label>> {
+        ask!(self, s => s.labels(series))
     }
 }

@@ -6,6 +6,7 @@ pub mod backend;
 pub mod contract;
 pub mod error;
 mod given;
+pub mod labels;
 pub mod migrate;
 pub mod postgres;
 pub mod rows;
@@ -14,6 +15,7 @@ pub mod traits;
 
 pub use backend::Backend;
 pub use error::{Error, Result};
+pub use labels::{Label, LabelKey, LabelKind, LabelStore};
 pub use postgres::{PoolStatus, Postgres, PostgresOptions};
 pub use rows::{
     AliasMove, ForecastKey, ForecastQuery, IssuedPoint, JobRecord, JobState, NewVersion, ObservationRange,

@@ -11,6 +11,7 @@ pub mod issued;
 pub mod jobs;
 pub mod meters;
 pub mod middleware;
+pub mod mlflow;
 pub mod models;
 pub mod observations;
 pub mod oip;
@@ -134,7 +135,7 @@ impl AppState {
 
 /// Every route behind the whole stack.
 pub fn router(state: AppState) -> Router {
-    let mut routes = api().merge(oip::routes());
+    let mut routes = api().merge(oip::routes()).merge(mlflow::routes());
     if state.options.dashboard {
         routes = routes.merge(dashboard::routes());
     }

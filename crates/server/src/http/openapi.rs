@@ -10,7 +10,7 @@ use crate::error::{FieldError, HttpResult, Problem};
 use crate::http::extract::Params;
 use crate::http::reply::Held;
 use crate::http::{
-    compare, explain, forecast, holidays, import_model, issued, jobs, models, observations, oip, ops,
+    compare, explain, forecast, holidays, import_model, issued, jobs, mlflow, models, observations, oip, ops,
     optimize, quality, reconcile, reply, series, timeseries,
 };
 
@@ -37,6 +37,11 @@ use crate::http::{
         oip::all_statistics, oip::statistics, oip::infer, oip::index, oip::load, oip::unload,
         timeseries::forecast, timeseries::models,
         ops::live, ops::ready, ops::metrics,
+        mlflow::models::create, mlflow::models::get, mlflow::models::search, mlflow::models::latest, mlflow::models::update,
+        mlflow::models::set_tag, mlflow::models::delete_tag, mlflow::models::set_alias, mlflow::models::get_alias,
+        mlflow::models::delete_alias, mlflow::versions::create, mlflow::versions::get, mlflow::versions::search,
+        mlflow::versions::download_uri, mlflow::versions::set_tag, mlflow::versions::delete_tag, mlflow::versions::update,
+        mlflow::versions::transition,
     ),
     components(schemas(Problem, FieldError)),
     tags(
@@ -46,6 +51,8 @@ use crate::http::{
         (name = "inference", description = "The Open Inference Protocol, version 2, for its clients, and KServe's time series. Errors are \
             `{\"error\": \"text\"}`; each route of a model is also there under `/v2/models/{model}/versions/{version}`."),
         (name = "operations", description = "Health and metrics."),
+        (name = "mlflow", description = "The part of MLflow's model registry that finds, tags and aliases versions. Errors are \
+            `{\"error_code\": \"..\", \"message\": \"..\"}`; unknown fields are passed over."),
     ),
 )]
 pub struct Api;

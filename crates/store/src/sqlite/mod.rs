@@ -4,6 +4,7 @@ mod direct;
 mod failure;
 mod forecasts;
 mod jobs;
+mod labels;
 mod observations;
 mod quality;
 mod series;
