@@ -9,7 +9,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     let (admission, degradation, batching) = (&config.admission, &config.degradation, &config.batching);
     let rows = [
         ("admission.limit_min", admission.limit_min as u64, 0, 100_000),
-        ("admission.limit_initial", admission.limit_initial as u64, 1, 100_000),
+        ("admission.limit_initial", admission.limit_initial as u64, 0, 100_000),
         ("admission.queue_max", admission.queue_max as u64, 0, 100_000),
         ("admission.queue_wait_max_ms", admission.queue_wait_max_ms, 1, HOUR_MS),
         ("degradation.versions_max", degradation.versions_max.into(), 0, 100),
@@ -41,7 +41,7 @@ mod tests {
     fn every_problem_is_told_with_its_key() {
         let mut config = defaults();
         assert_eq!(problems(&config), Vec::<String>::new());
-        config.admission.limit_initial = 0;
+        config.admission.limit_initial = 1_000_000;
         config.admission.queue_wait_max_ms = 0;
         config.admission.tolerance = f64::NAN;
         let found = problems(&config).join("\n");

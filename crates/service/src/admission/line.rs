@@ -26,6 +26,8 @@ struct Lane<W> {
     waiting: VecDeque<Waiting<W>>,
     /// How long a piece of work takes, in microseconds, by and large; 0 before the first.
     typical_micros: f64,
+    /// Whether the last look found it slower than it should be.
+    slow: bool,
 }
 
 /// What is told to one who asks for a place.
@@ -69,12 +71,14 @@ impl<W> Line<W> {
         let least = if config.limit_min == 0 { 2 * processors } else { config.limit_min };
         let lane = |class: Class| {
             let least = if class == Class::Interactive { least } else { 1 };
-            let initial = if config.adaptive { config.limit_initial } else { places };
+            let begin = if config.limit_initial == 0 { 4 * processors } else { config.limit_initial };
+            let initial = if config.adaptive { begin } else { places };
             Lane {
                 limit: Gradient::new(initial, least.min(places), places, config.tolerance),
                 at_work: 0,
                 waiting: VecDeque::new(),
                 typical_micros: 0.0,
+                slow: false,
             }
         };
         Self {
@@ -173,11 +177,18 @@ impl<W> Line<W> {
             return;
         }
         let Some(gradient) = lane.limit.record(now, latency, at_once) else { return };
-        let below = &mut self.lanes[class as usize + 1..];
-        let payer = below.iter_mut().rev().find(|lane| lane.at_work > 0 && lane.limit.can_shrink());
-        match payer {
-            Some(payer) if gradient < 1.0 => payer.limit.yield_by(gradient),
-            _ => self.lanes[class as usize].limit.follow(gradient),
+        lane.slow = gradient < 1.0;
+        let (above, rest) = self.lanes.split_at_mut(class as usize);
+        let (own, below) = rest.split_at_mut(1);
+        if gradient < 1.0 {
+            let payer = below.iter_mut().rev().find(|lane| lane.at_work > 0 && lane.limit.can_shrink());
+            match payer {
+                Some(payer) => payer.limit.yield_by(gradient),
+                None => own[0].limit.follow(gradient),
+            }
+        } else if !above.iter().any(|lane| lane.slow && lane.at_work > 0) {
+            // What a class has yielded it does not take back while a higher one is slow.
+            own[0].limit.follow(gradient);
         }
     }
 
@@ -257,6 +268,17 @@ mod tests {
     }
 
     #[test]
+    fn while_a_higher_class_waits_no_lower_one_begins() {
+        let config = AdmissionConfig { adaptive: true, limit_initial: 1, ..config() };
+        let mut line = Line::new(&config, 100, 1);
+        assert_eq!(line.ask(Class::Interactive, LONG, "at work"), Verdict::Admitted);
+        assert!(matches!(line.ask(Class::Interactive, LONG, "waits for its limit"), Verdict::Waits(_)));
+        assert!(!line.try_enter(Class::Batch));
+        assert!(matches!(line.ask(Class::Background, LONG, "low"), Verdict::Waits(_)));
+        assert_eq!(names(line.leave(Class::Interactive, 0, None)), ["waits for its limit", "low"]);
+    }
+
+    #[test]
     fn who_left_the_queue_is_not_called() {
         let mut line = Line::new(&config(), 1, 1);
         assert!(line.try_enter(Class::Interactive));
@@ -293,5 +315,11 @@ mod tests {
         }
         let after = limits(&line);
         assert!(after[2] == 1 && after[1] == 1 && after[0] < 64, "{after:?}");
+        // Its own work is quick enough, but it does not grow while the higher class is slow.
+        for i in 0..100 {
+            line.leave(Class::Batch, 10_000_000 + i * 10_000, Some(1_000));
+            assert!(line.try_enter(Class::Batch));
+        }
+        assert_eq!(limits(&line)[1], 1);
     }
 }

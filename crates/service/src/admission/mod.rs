@@ -49,7 +49,7 @@ pub struct AdmissionConfig {
     pub adaptive: bool,
     /// The least that the limit of interactive requests falls to; 0 for twice the processors.
     pub limit_min: usize,
-    /// Where every class begins.
+    /// Where every class begins; 0 for four times the processors.
     pub limit_initial: usize,
     /// How many times slower than the quickest work may become before a limit shrinks.
     pub tolerance: f64,
