@@ -8,6 +8,8 @@ use serde::{Serialize, Serializer};
 use tonic::Code;
 use utoipa::ToSchema;
 
+use crate::http::mlflow;
+use crate::http::mlflow::refuse::MlflowRefusal;
 use crate::http::oip::OipError;
 use crate::http::timeseries::TimeseriesRefusal;
 
@@ -102,6 +104,9 @@ impl Problem {
         }
         if path.starts_with("/v1/timeseries/") {
             return (HeaderValue::from_static("application/json"), TimeseriesRefusal::body(self));
+        }
+        if path.starts_with(mlflow::PREFIX) {
+            return (HeaderValue::from_static("application/json"), MlflowRefusal::body(self));
         }
         // Text, numbers and lists always serialise.
         (PROBLEM_JSON, serde_json::to_vec(self).unwrap_or_default())

@@ -14,11 +14,13 @@ use forewatt_domain::{
 };
 use forewatt_model::artifact::{self, Artifact};
 use forewatt_service::Service;
+use forewatt_service::batching::BatchingConfig;
 use forewatt_service::config::{
     CacheConfig, CdnConfig, Config, ExplainConfig, ForecastConfig, LimitsConfig, OutwardConfig,
     SourcesConfig, TrainConfig, WebhooksConfig,
 };
 use forewatt_service::forecast::ForecastRequest;
+use forewatt_service::ladder::DegradationConfig;
 use forewatt_service::train::TrainRequest;
 use forewatt_store::{
     Backend, NewVersion, ObservationStore, SeriesStore, Sqlite, SqliteOptions, VersionStore,
@@ -131,6 +133,15 @@ fn config() -> Config {
             overrides_max: 50,
             override_values_max: 5_000,
         },
+        degradation: DegradationConfig {
+            enabled: true,
+            versions_max: 3,
+            retry_after_ms: 60_000,
+            seasonal_days: 56,
+            seasonal_ttl_ms: 60_000,
+            silence_max_hours: 24,
+        },
+        batching: BatchingConfig { enabled: false, rows_max: 256, delay_max_us: 0, calls_max: 1 },
         outward: calls_nobody(),
     }
 }

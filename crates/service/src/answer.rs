@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cache::Answer;
 use crate::error::{Error, Result};
+use crate::ladder::Rung;
 
 /// Cuts a forecast to `steps`, gives its quantiles at `levels` (none below `floor`), and encodes it.
 pub(crate) fn cut(
@@ -18,6 +19,7 @@ pub(crate) fn cut(
     levels: &QuantileLevels,
     steps: usize,
     threshold: Option<f64>,
+    rung: Rung,
 ) -> Result<Answer> {
     let known = base.levels.as_slice();
     let points: Vec<ForecastPoint> = base.points[..steps.min(base.points.len())]
@@ -46,9 +48,9 @@ pub(crate) fn cut(
     let probabilities: Option<Vec<f64>> = threshold.map(above);
     let forecast = Forecast { levels: levels.clone(), points, ..base.clone() };
     forecast.check()?;
-    let json = encode(&forecast, threshold, probabilities.as_deref())?;
+    let json = encode(&forecast, threshold, probabilities.as_deref(), rung)?;
     let etag = format!("\"{}\"", &hex(&Sha256::digest(&json))[..32]);
-    Ok(Answer { forecast, probability_above: probabilities, threshold, json, etag })
+    Ok(Answer { forecast, probability_above: probabilities, threshold, rung, json, etag })
 }
 
 fn single(values: &[f64]) -> Vec<f32> {
@@ -71,6 +73,8 @@ struct Document<'a> {
     data_watermark: String,
     quality: f64,
     degraded: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fallback: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     threshold: Option<f64>,
     points: Vec<Point<'a>>,
@@ -101,7 +105,7 @@ impl Serialize for Quantiles<'_> {
     }
 }
 
-fn encode(forecast: &Forecast, threshold: Option<f64>, above: Option<&[f64]>) -> Result<Bytes> {
+fn encode(forecast: &Forecast, threshold: Option<f64>, above: Option<&[f64]>, rung: Rung) -> Result<Bytes> {
     let names: Vec<String> = forecast.levels.as_slice().iter().map(f64::to_string).collect();
     let points = forecast.points.iter().enumerate().map(|(i, point)| Point {
         valid_time: point.valid_time.to_string(),
@@ -118,6 +122,7 @@ fn encode(forecast: &Forecast, threshold: Option<f64>, above: Option<&[f64]>) ->
         data_watermark: forecast.data_watermark.to_string(),
         quality: forecast.quality,
         degraded: forecast.degraded.as_deref(),
+        fallback: rung.label(),
         threshold,
         points: points.collect(),
     };

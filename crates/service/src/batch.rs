@@ -1,11 +1,14 @@
 //! Many forecasts in one call: each succeeds or fails on its own, and what they have in common is read once.
 
-use std::future::ready;
+use std::future::{Future, ready};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use forewatt_domain::time::{duration_micros, parse_duration};
 use futures::StreamExt;
 use futures::stream;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::Service;
 use crate::cache::Answer;
@@ -16,6 +19,23 @@ use crate::forecast::ForecastRequest;
 /// Forecasts of one batch that are on their way at once: enough to keep every processor at work while others read,
 /// few enough that their models and inputs take little room.
 const AT_ONCE: usize = 64;
+
+/// A task that ends with whoever waits for it.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl<T> Future for AbortOnDrop<T> {
+    type Output = std::result::Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context)
+    }
+}
 
 impl Service {
     /// Answers many questions, in their order, all with what was known at one instant.
@@ -28,11 +48,10 @@ impl Service {
         let (now, shared) = (self.now(), Arc::new(SharedReads::default()));
         let answers = stream::iter(requests).map(|request| {
             let (service, shared) = (self.clone(), Arc::clone(&shared));
-            // A task each: some read while others compute or encode.
-            tokio::spawn(async move {
-                let plan = service.plan_at(&request, now).await?;
-                service.answer(&plan, Some(&shared)).await
-            })
+            // A task each: some read while others compute or encode. It ends when nobody waits for the batch any more.
+            AbortOnDrop(tokio::spawn(
+                async move { service.answer_by_rungs(&request, now, Some(&shared)).await },
+            ))
         });
         let broken = |error| Err(Error::internal(format!("a forecast of the batch broke off: {error}")));
         Ok(answers.buffered(AT_ONCE).map(|done| done.unwrap_or_else(broken)).collect().await)

@@ -11,6 +11,7 @@ use forewatt_domain::{Forecast, SeriesName, Time, VersionId};
 use moka::future::Cache;
 
 use crate::config::CacheConfig;
+use crate::ladder::Rung;
 use crate::reconcile::{Rehearsal, Scene};
 
 /// What a base forecast depends on.
@@ -28,6 +29,8 @@ pub struct BaseKey {
     pub as_of: Option<Time>,
     /// Whether the start was moved because the data are old.
     pub moved: bool,
+    /// Whether the version answers for a champion that cannot: such an answer says so.
+    pub rung: Rung,
 }
 
 /// What an encoded answer depends on beside its base forecast.
@@ -52,6 +55,8 @@ pub struct Answer {
     pub probability_above: Option<Vec<f64>>,
     /// The threshold.
     pub threshold: Option<f64>,
+    /// Who answered.
+    pub rung: Rung,
     /// The JSON document.
     pub json: Bytes,
     /// A strong entity tag, quotes included: the hash of `json`.

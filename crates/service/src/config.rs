@@ -4,6 +4,8 @@ mod outward;
 
 use serde::{Deserialize, Serialize};
 
+use crate::batching::BatchingConfig;
+use crate::ladder::DegradationConfig;
 pub use outward::{CdnConfig, OutwardConfig, SourcesConfig, WebhooksConfig};
 
 /// The service's part of the configuration.
@@ -22,6 +24,10 @@ pub struct Config {
     pub explain: ExplainConfig,
     /// Calls to others: sources, webhooks, purges.
     pub outward: OutwardConfig,
+    /// Who answers when the champion cannot.
+    pub degradation: DegradationConfig,
+    /// Questions of rows that are answered together.
+    pub batching: BatchingConfig,
 }
 
 /// `[forecast]`

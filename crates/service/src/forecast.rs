@@ -13,6 +13,7 @@ use jiff::SignedDuration;
 use crate::cache::{Answer, AnswerKey, BaseKey};
 use crate::dataset::{SharedReads, View};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ladder::{Chosen, Rung};
 use crate::models::LoadedModel;
 use crate::series::SeriesInfo;
 use crate::{Service, answer};
@@ -55,11 +56,13 @@ impl ForecastRequest {
 /// A series, the model that answers for it, and the revisions of all data that the answer depends on.
 pub(crate) struct Answering {
     info: Arc<SeriesInfo>,
-    version: VersionId,
     /// Kept in memory by [`Service::load_model`] alone, so that its limit holds.
     model: Weak<LoadedModel>,
     /// Of the target and of every covariate, in the recipe's order.
     revisions: Vec<u64>,
+    /// Whether another answers for the champion, and why.
+    rung: Rung,
+    why: Option<String>,
 }
 
 /// A question with every choice made.
@@ -69,14 +72,19 @@ pub(crate) struct Plan {
     pub as_of: Time,
     pub levels: QuantileLevels,
     threshold: Option<f64>,
-    /// Why the start is not where it should be.
-    moved: Option<String>,
+    /// Why the champion does not answer, and why the start is not where it should be.
+    reasons: Vec<String>,
     /// From where the model foretells: the start, or the last daily gate at or before it.
     origin: Time,
     key: AnswerKey,
 }
 
 impl Plan {
+    /// Whether another answers for the champion.
+    pub fn rung(&self) -> Rung {
+        self.key.base.rung
+    }
+
     /// The start of the first period.
     pub fn start(&self) -> Time {
         self.key.base.forecast_start
@@ -131,13 +139,13 @@ const QUALITY_DAYS: i64 = 7;
 
 impl Service {
     /// Answers a question: choose version and start, look in the cache, else load, build features, predict,
-    /// calibrate, keep, encode. Everyone who asks the same at once waits for one computation.
+    /// calibrate, keep, encode. Everyone who asks the same at once waits for one computation. When the champion fails,
+    /// others answer for it and say so (`ladder.rs`).
     ///
     /// # Errors
     /// `NotFound`, `NoModel`, `InvalidInput` (horizon, start, levels, threshold), `InsufficientData`, store failures.
     pub async fn forecast(&self, request: &ForecastRequest) -> Result<Arc<Answer>> {
-        let plan = self.plan(request).await?;
-        self.answer(&plan, None).await
+        self.answer_by_rungs(request, self.now(), None).await
     }
 
     /// Answers a planned question; within a batch, what others of it have read is not read again.
@@ -151,7 +159,14 @@ impl Service {
         let compute = Box::pin(async {
             let base = self.base_forecast(plan, shared).await?;
             let floor = plan.model.artifact.model.floor().map(f64::from);
-            Ok(Arc::new(answer::cut(&base, floor, &plan.levels, plan.key.steps, plan.threshold)?))
+            Ok(Arc::new(answer::cut(
+                &base,
+                floor,
+                &plan.levels,
+                plan.key.steps,
+                plan.threshold,
+                plan.rung(),
+            )?))
         });
         let answer = self.answers.answers.try_get_with(plan.key.clone(), compute).await;
         answer.map_err(|error: Arc<Error>| (*error).clone())
@@ -163,9 +178,19 @@ impl Service {
             let started = Instant::now();
             let dataset = self.load_inputs(plan, shared).await?;
             let (model, origin) = (Arc::clone(&plan.model), plan.origin());
-            let predicted = self.compute.run(move || predict(&dataset, &model, origin)).await??;
-            let forecast = Arc::new(self.issue(plan, predicted)?);
-            if plan.key.base.as_of.is_none() {
+            let predicted = self.compute.run(move || predict(&dataset, &model, origin)).await;
+            let forecast = match predicted.and_then(|said| self.issue(plan, said?)) {
+                Ok(forecast) => Arc::new(forecast),
+                Err(error) => {
+                    // The data are there: what is wrong is the version.
+                    if error.kind == ErrorKind::Internal {
+                        self.note_failure(&plan.model.version.id, &error).await;
+                    }
+                    return Err(error);
+                }
+            };
+            // What is no registered version's is not kept.
+            if plan.key.base.as_of.is_none() && plan.rung() != Rung::SeasonalEmpirical {
                 self.issued.keep(Arc::clone(&forecast)).await;
             }
             metrics::histogram!("forewatt_forecast_compute_seconds").record(started.elapsed().as_secs_f64());
@@ -199,6 +224,7 @@ impl Service {
             forecast_start,
             as_of: (request.as_of.is_some() || request.forecast_start.is_some()).then_some(as_of),
             moved: moved.is_some(),
+            rung: answering.rung,
         };
         let level_bits = levels.as_slice().iter().map(|l| l.to_bits()).collect();
         let threshold_bits = request.threshold.map(f64::to_bits);
@@ -215,7 +241,7 @@ impl Service {
             as_of,
             levels,
             threshold: request.threshold,
-            moved,
+            reasons: answering.why.iter().cloned().chain(moved).collect(),
             origin,
             key,
         })
@@ -230,16 +256,21 @@ impl Service {
         let before = self.forgotten();
         if version.is_none()
             && let Some(known) = self.answering.get(name).await
+            && let Some(model) = known.model.upgrade()
+        // else others needed its room
         {
-            let model = match known.model.upgrade() {
-                Some(model) => model,
-                None => self.load_model(&known.version).await?, // others needed its room
-            };
             return Ok((known, model));
         }
         let info = self.series(name).await?;
-        let id = version.or_else(|| info.champion()).ok_or_else(|| no_model(&info))?;
-        let model = self.load_model(id).await?;
+        let chosen = match version {
+            Some(id) => Chosen { model: self.load_model(id).await?, rung: Rung::Champion, why: None },
+            None => {
+                let champion = info.champion().ok_or_else(|| no_model(&info))?;
+                Box::pin(self.choose(&info, champion)).await? // on the heap: it is seldom needed
+            }
+        };
+        let Chosen { model, rung, why } = chosen;
+        let id = &model.version.id;
         if model.version.series != *name {
             return Err(Error::invalid(format!(
                 "the version `{id}` forecasts `{}`, not `{name}`",
@@ -250,8 +281,7 @@ impl Service {
         for covariate in &model.version.recipe.covariates {
             revisions.push(self.series(&covariate.series).await?.state.revision);
         }
-        let (version_id, weak) = (id.clone(), Arc::downgrade(&model));
-        let answering = Arc::new(Answering { info, version: version_id, model: weak, revisions });
+        let answering = Arc::new(Answering { info, model: Arc::downgrade(&model), revisions, rung, why });
         if version.is_none() {
             self.answering.insert(name.clone(), Arc::clone(&answering)).await;
             if self.forgotten() != before {
@@ -346,7 +376,7 @@ impl Service {
             mean: answer::shortest(predicted.values.mean[i]),
             quantiles: predicted.values.row(i).iter().map(|&q| answer::shortest(q)).collect(),
         });
-        let mut reasons: Vec<String> = plan.moved.iter().cloned().chain(predicted.reasons).collect();
+        let mut reasons: Vec<String> = plan.reasons.iter().cloned().chain(predicted.reasons).collect();
         let missing = (first + recipe.horizon.steps()).saturating_sub(end);
         if missing > 0 {
             reasons.push(format!(
@@ -359,6 +389,10 @@ impl Service {
                 "a replay: the model learned from what was known at {learned}, after {}",
                 plan.as_of
             ));
+        }
+        let silent_hours = predicted.silence_micros / MICROS_PER_HOUR;
+        if silent_hours > i64::from(self.config.degradation.silence_max_hours) {
+            reasons.push(format!("nothing is known of the {silent_hours} hours before the start"));
         }
         if predicted.completeness < self.config.forecast.completeness_min {
             reasons.insert(
@@ -390,6 +424,8 @@ impl Service {
 pub(crate) struct Predicted {
     values: Predictions,
     completeness: f64,
+    /// From the end of the last period known to the start; a week when nothing of it is known.
+    silence_micros: i64,
     watermark: Time,
     reasons: Vec<String>,
 }
@@ -410,12 +446,13 @@ pub(crate) fn predict(dataset: &Dataset, model: &LoadedModel, start: Time) -> Re
     };
     let known = |i: &i64| !dataset.target.value_at(start.plus_micros(-i * step), start).is_nan();
     let completeness = (1..=week).filter(known).count() as f64 / week as f64;
+    let silence_micros = (1..=week).find(known).map_or(week, |i| i - 1) * step;
     let ahead = |i: usize| start.plus_micros(i as i64 * step);
     let blind = dataset.covariates.iter().filter(|c| {
         c.known_ahead && (0..recipe.reach().steps()).all(|i| c.column.value_at(ahead(i), start).is_nan())
     });
     let reasons = blind.map(|c| format!("no values of `{}` are known ahead", c.series.name)).collect();
-    Ok(Predicted { values, completeness, watermark, reasons })
+    Ok(Predicted { values, completeness, silence_micros, watermark, reasons })
 }
 
 fn no_model(info: &SeriesInfo) -> Error {

@@ -7,8 +7,8 @@ use forewatt_model::features;
 use forewatt_model::matrix::{FeatureMatrix, RowKey};
 use forewatt_model::predict::Predict as _;
 
+use crate::Service;
 use crate::error::{Error, ErrorKind, Result};
-use crate::{Service, blocking};
 
 /// Valid times of one request span at most so many years: calendars are built for every day between.
 const SPAN_YEARS_MAX: i64 = 30;
@@ -33,6 +33,13 @@ pub struct Rows {
     pub values: Vec<f32>,
     /// For each row its forecast start and the start of the period it is about; absent when not told.
     pub times: Option<Vec<(Time, Time)>>,
+}
+
+impl Rows {
+    /// The first and the last valid time, where rows have times.
+    pub(crate) fn span(&self) -> Option<(Time, Time)> {
+        self.times.as_deref().and_then(span_of)
+    }
 }
 
 /// What the version says.
@@ -66,7 +73,10 @@ impl Service {
         let model = self.load_model(id).await?;
         let signature = signature(&model.artifact, id);
         let count = check(&signature, &rows, self.config.limits.write_points_max)?;
-        blocking(move || answer(&model.artifact, signature, rows, count)).await?
+        if self.batcher.takes(count) {
+            return self.infer_together(model, signature, rows, count).await;
+        }
+        self.compute.run(move || call(&model.artifact, signature, rows, count)).await?
     }
 
     /// Reads a version into memory, so that its first question is as quick as the next.
@@ -125,6 +135,17 @@ fn check(signature: &Signature, rows: &Rows, rows_max: usize) -> Result<usize> {
     }
 }
 
+/// The first and the last valid time.
+fn span_of(times: &[(Time, Time)]) -> Option<(Time, Time)> {
+    let valid = || times.iter().map(|&(_, valid)| valid);
+    valid().min().zip(valid().max())
+}
+
+/// Whether so many days lie between that their calendars are too much for one call.
+pub(crate) fn spans_too_much((first, last): (Time, Time)) -> bool {
+    last.micros_since(first) > SPAN_YEARS_MAX * 366 * MICROS_PER_DAY
+}
+
 fn check_times(times: &[(Time, Time)], count: usize) -> Result<()> {
     if times.len() != count {
         let message = format!("{count} rows, but {} times: send one for every row", times.len());
@@ -133,16 +154,15 @@ fn check_times(times: &[(Time, Time)], count: usize) -> Result<()> {
     if let Some((start, valid)) = times.iter().find(|(start, valid)| valid < start) {
         return Err(Error::invalid(format!("valid_time {valid} lies before its forecast_start {start}")));
     }
-    let valid = || times.iter().map(|&(_, valid)| valid);
-    let span = valid().max().zip(valid().min()).map_or(0, |(last, first)| last.micros_since(first));
-    if span > SPAN_YEARS_MAX * 366 * MICROS_PER_DAY {
+    if span_of(times).is_some_and(spans_too_much) {
         let message = format!("the valid times span more than {SPAN_YEARS_MAX} years: split the rows");
         return Err(Error::invalid(message));
     }
     Ok(())
 }
 
-fn answer(artifact: &Artifact, signature: Signature, rows: Rows, count: usize) -> Result<Inferred> {
+/// Asks the model.
+pub(crate) fn call(artifact: &Artifact, signature: Signature, rows: Rows, count: usize) -> Result<Inferred> {
     let resolution = artifact.recipe.resolution;
     let keys: Vec<RowKey> = match &rows.times {
         Some(times) => features::keys(&artifact.spec, resolution, times),

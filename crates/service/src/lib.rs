@@ -1,8 +1,10 @@
 //! The use cases, without HTTP or gRPC: every transport calls these same functions.
 
+pub mod admission;
 mod answer;
 pub mod backtest;
 pub mod batch;
+pub mod batching;
 mod budget;
 pub mod cache;
 pub mod cdn;
@@ -22,6 +24,7 @@ pub mod infer;
 pub mod ingest;
 pub mod issued;
 pub mod jobs;
+pub mod ladder;
 pub mod migrate;
 pub mod models;
 pub mod observations;
@@ -30,6 +33,7 @@ pub mod peaks;
 pub mod promote;
 pub mod quality;
 pub mod reconcile;
+pub mod registry;
 pub mod resilience;
 pub mod sent;
 pub mod series;
@@ -53,8 +57,8 @@ pub use forewatt_domain as domain;
 pub use forewatt_model::backtest::{Outcome, Refit};
 pub use forewatt_model::dataset::Dataset;
 pub use forewatt_store::{
-    ForecastQuery, IssuedPoint, JobRecord, JobState, PostgresOptions, QualityRecord, SeriesState, Upkeep,
-    UpkeepDone, WriteOutcome,
+    ForecastQuery, IssuedPoint, JobRecord, JobState, Label, LabelKey, LabelKind, PostgresOptions,
+    QualityRecord, SeriesState, Upkeep, UpkeepDone, WriteOutcome,
 };
 pub use series::SeriesInfo;
 
@@ -78,6 +82,10 @@ pub struct Inner {
     pub(crate) answering: Cache<SeriesName, Arc<forecast::Answering>>,
     /// Models in memory.
     pub(crate) loaded_models: models::LoadedModels,
+    /// Questions of rows that wait to be answered together.
+    pub(crate) batcher: batching::Batcher,
+    /// What is remembered of versions that failed.
+    pub(crate) ladder: ladder::Ladder,
     /// How often something that is remembered of a series was forgotten.
     pub(crate) forgotten: AtomicU64,
     /// The threads that compute forecasts.
@@ -155,6 +163,8 @@ impl Service {
             sources: resilience::Outward::new("sources", &config.outward),
             webhooks: resilience::Outward::new("webhooks", &config.outward),
         };
+        let batcher = batching::Batcher::new(&config.batching);
+        let ladder = ladder::Ladder::new(&config.degradation);
         let (jobs, jobs_inbox) = jobs::Queue::new(config.train.jobs_queue_max);
         let inner = Inner {
             store,
@@ -163,6 +173,8 @@ impl Service {
             known_series,
             answering,
             loaded_models,
+            batcher,
+            ladder,
             forgotten: AtomicU64::new(0),
             compute: compute::Threads::start(),
             answers,

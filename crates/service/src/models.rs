@@ -187,7 +187,8 @@ impl Service {
             other => other.into(),
         })?;
         let decode = move || artifact::decode(&bytes);
-        let artifact = self.compute.run(decode).await?.map_err(|error| damaged(id, &error))?;
+        let decoded = self.compute.run(decode).await.map_err(|broken| damaged(id, &broken))?;
+        let artifact = decoded.map_err(|error| damaged(id, &error))?;
         Ok(LoadedModel { version, artifact })
     }
 

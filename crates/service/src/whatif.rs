@@ -142,7 +142,8 @@ impl Service {
         })
         .await??;
         let floor = plan.model.artifact.model.floor().map(f64::from);
-        let cut = |forecast: &Forecast| answer::cut(forecast, floor, &plan.levels, plan.steps(), None);
+        let cut =
+            |forecast: &Forecast| answer::cut(forecast, floor, &plan.levels, plan.steps(), None, plan.rung());
         let base = cut(&self.issue(&plan, base)?)?.forecast;
         let other = cut(&self.issue(&plan, other)?)?.forecast;
         Ok(side_by_side(base, &other, applied))

@@ -6,9 +6,10 @@ use forewatt_domain::{Alias, Forecast, ModelVersion, Observation, Series, Series
 
 use crate::outward::{DeliveryEnd, DeliveryRecord, SourceRecord, SourceStore, WebhookRecord, WebhookStore};
 use crate::{
-    AliasMove, ForecastKey, ForecastQuery, ForecastStore, IssuedPoint, JobRecord, JobStore, NewVersion,
-    ObservationRange, ObservationStore, PoolStatus, Postgres, QualityRecord, QualityStore, Result,
-    SeriesState, SeriesStore, Sqlite, Upkeep, UpkeepDone, UpkeepStore, VersionStore, WriteOutcome,
+    AliasMove, ForecastKey, ForecastQuery, ForecastStore, IssuedPoint, JobRecord, JobStore, Label, LabelKey,
+    LabelStore, NewVersion, ObservationRange, ObservationStore, PoolStatus, Postgres, QualityRecord,
+    QualityStore, Result, SeriesState, SeriesStore, Sqlite, Upkeep, UpkeepDone, UpkeepStore, VersionStore,
+    WriteOutcome,
 };
 
 /// A store of either kind. Cheap to clone.
@@ -236,5 +237,17 @@ impl WebhookStore for Backend {
     }
     async fn replay_delivery(&self, id: &str, now: Time) -> Result<bool> {
         ask!(self, s => s.replay_delivery(id, now))
+    }
+}
+
+impl LabelStore for Backend {
+    async fn put_label(&self, label: &Label) -> Result<()> {
+        ask!(self, s => s.put_label(label))
+    }
+    async fn remove_label(&self, key: &LabelKey) -> Result<bool> {
+        ask!(self, s => s.remove_label(key))
+    }
+    async fn labels(&self, series: &SeriesName) -> Result<Vec<Label>> {
+        ask!(self, s => s.labels(series))
     }
 }

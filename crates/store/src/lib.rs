@@ -7,6 +7,7 @@ pub mod contract;
 pub mod doctor;
 pub mod error;
 mod given;
+pub mod labels;
 pub mod migrate;
 pub mod outward;
 pub mod postgres;
@@ -16,6 +17,7 @@ pub mod traits;
 
 pub use backend::Backend;
 pub use error::{Error, Result};
+pub use labels::{Label, LabelKey, LabelKind, LabelStore};
 pub use outward::{DeliveryEnd, DeliveryRecord, SourceRecord, SourceStore, WebhookRecord, WebhookStore};
 pub use postgres::{PoolStatus, Postgres, PostgresOptions};
 pub use rows::{

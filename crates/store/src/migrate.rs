@@ -6,7 +6,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Backend, Error, ForecastKey, ForecastStore, JobState, JobStore, NewVersion, ObservationRange,
+    Backend, Error, ForecastKey, ForecastStore, JobState, JobStore, LabelStore, NewVersion, ObservationRange,
     ObservationStore, QualityStore, Result, SeriesState, SeriesStore, SourceStore, VersionStore,
     WebhookStore,
 };
@@ -78,6 +78,9 @@ pub async fn migrate(
         copy_aliases(from, to, &series.name).await?;
         if let Some(quality) = from.latest_quality(&series.name).await? {
             to.put_quality(&quality).await?;
+        }
+        for label in from.labels(&series.name).await? {
+            to.put_label(&label).await?;
         }
     }
     for job in from.list_jobs(JOBS_MAX).await? {

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use super::context::Context;
 use super::exit;
-use crate::config::ServerConfig;
+use crate::config::Config;
 use crate::{http, telemetry};
 
 const EXAMPLES: &str = "\
@@ -147,7 +147,7 @@ pub async fn serve(
     Opened { service, metrics }: Opened,
     story: Value,
 ) -> anyhow::Result<()> {
-    let state = http::AppState::new(service.clone(), metrics, options(&context.config().server, &ports));
+    let state = http::AppState::new(service.clone(), metrics, options(context.config(), &ports));
     announce(context, &ports, story)?;
     let grace = Duration::from_millis(context.config().server.shutdown_timeout_ms);
     let out_of_patience = async {
@@ -184,12 +184,14 @@ async fn answer(ports: Ports, state: &http::AppState) -> io::Result<()> {
 }
 
 /// The configuration as the HTTP server reads it.
-fn options(server: &ServerConfig, ports: &Ports) -> http::HttpOptions {
+fn options(config: &Config, ports: &Ports) -> http::HttpOptions {
+    let server = &config.server;
     http::HttpOptions {
         // At most 1 GiB by the configuration's own check.
         body_max_bytes: usize::try_from(server.body_max_bytes).unwrap_or(usize::MAX),
         request_timeout: Duration::from_millis(server.request_timeout_ms),
         concurrency_max: server.concurrency_max,
+        admission: config.admission.clone(),
         loopback_only: true,
         dashboard: server.dashboard,
         grpc: ports.grpc.is_none(),

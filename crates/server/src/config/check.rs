@@ -11,6 +11,7 @@ use super::Config;
 pub(super) fn problems(config: &Config) -> Vec<String> {
     let mut found = ranges(config);
     found.extend(super::outward::problems(&config.outward));
+    found.extend(super::serving::problems(config));
     let mut text = |key: &str, result: Result<(), String>| {
         if let Err(reason) = result {
             found.push(format!("{key}: {reason}"));

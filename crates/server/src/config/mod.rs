@@ -3,6 +3,7 @@
 mod check;
 mod outward;
 mod print;
+mod serving;
 mod store;
 
 use std::collections::BTreeMap;
@@ -13,10 +14,13 @@ use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use forewatt_service::Upkeep;
+use forewatt_service::admission::AdmissionConfig;
+use forewatt_service::batching::BatchingConfig;
 use forewatt_service::config::{
     CacheConfig, ExplainConfig, ForecastConfig, LimitsConfig, OutwardConfig, TrainConfig,
 };
 use forewatt_service::domain::{SeriesKind, Time};
+use forewatt_service::ladder::DegradationConfig;
 use forewatt_service::series::nearest;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +38,8 @@ const ENV_PREFIX: &str = "FOREWATT_";
 pub struct Config {
     /// The HTTP server.
     pub server: ServerConfig,
+    /// Which requests are worked on, wait, or are refused.
+    pub admission: AdmissionConfig,
     /// The database and the artifacts.
     pub store: StoreConfig,
     /// `[retention_days]`: days that observations are kept, by the kind of their series; 0 for ever.
@@ -50,6 +56,10 @@ pub struct Config {
     pub explain: ExplainConfig,
     /// Calls to others.
     pub outward: OutwardConfig,
+    /// Who answers when the champion cannot.
+    pub degradation: DegradationConfig,
+    /// Questions of rows that are answered together.
+    pub batching: BatchingConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -187,6 +197,8 @@ impl Config {
             limits: self.limits.clone(),
             explain: self.explain.clone(),
             outward: self.outward.clone(),
+            degradation: self.degradation.clone(),
+            batching: self.batching.clone(),
         }
     }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::{Response, StatusCode};
+use forewatt_service::admission::Place;
 use http_body::Frame;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 use tonic::{Code, Status};
 
@@ -62,21 +62,25 @@ pub fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
 }
 
 /// Holds an answer's stream to the deadline, and its place among those at work until its end.
-pub fn hold<B>(
-    response: Response<B>,
-    permit: Option<OwnedSemaphorePermit>,
-    deadline: Option<Instant>,
-) -> Response<Body>
+pub fn hold<B>(response: Response<B>, place: Option<Place>, deadline: Option<Instant>) -> Response<Body>
 where
     B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
 {
     response.map(|body| {
         if body.is_end_stream() {
+            finish(place);
             return Body::new(body);
         }
         let alarm = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
-        Body::new(Held { body: Some(Body::new(body)), alarm, _permit: permit })
+        Body::new(Held { body: Some(Body::new(body)), alarm, place })
     })
+}
+
+/// The work is done; probes have no place to give back.
+pub fn finish(place: Option<Place>) {
+    if let Some(place) = place {
+        place.finish();
+    }
 }
 
 /// A stream that ends with `DEADLINE_EXCEEDED` when its time is over.
@@ -84,7 +88,8 @@ struct Held {
     /// `None` once it has ended; dropping it stops the work behind it.
     body: Option<Body>,
     alarm: Option<Pin<Box<Sleep>>>,
-    _permit: Option<OwnedSemaphorePermit>,
+    /// Given back at the end; before it, the caller has gone.
+    place: Option<Place>,
 }
 
 impl HttpBody for Held {
@@ -97,7 +102,11 @@ impl HttpBody for Held {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
         let next = Pin::new(body).poll_frame(context);
-        if next.is_ready() {
+        if let Poll::Ready(frame) = &next {
+            let ended = frame.as_ref().is_none_or(|frame| frame.as_ref().map_or(true, Frame::is_trailers));
+            if ended {
+                finish(self.place.take());
+            }
             return next;
         }
         let over = self.alarm.as_mut().is_some_and(|alarm| alarm.as_mut().poll(context).is_ready());
@@ -105,6 +114,7 @@ impl HttpBody for Held {
             return Poll::Pending;
         }
         self.body = None;
+        finish(self.place.take());
         let status =
             Status::deadline_exceeded("the stream did not end in time: ask for less, or give more time");
         let mut trailers = HeaderMap::new();
@@ -167,6 +177,8 @@ pub fn counted_as(response: &axum::response::Response) -> StatusCode {
 
 #[cfg(test)]
 mod tests {
+    use forewatt_service::admission::{Admission, Class};
+
     use super::*;
 
     fn asked(text: &'static str) -> Option<Option<Duration>> {
@@ -197,14 +209,14 @@ mod tests {
     #[tokio::test]
     async fn a_stream_that_lasts_too_long_ends_with_a_status() {
         let endless = Body::from_stream(futures::stream::pending::<Result<Bytes, axum::BoxError>>());
-        let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
-        let permit = std::sync::Arc::clone(&gate).try_acquire_owned().unwrap();
-        let held = hold(Response::new(endless), Some(permit), Some(Instant::now()));
-        assert_eq!(gate.available_permits(), 0);
+        let gate = Admission::new(&crate::http::tests::fixed_admission(0), 1);
+        let place = gate.try_enter(Class::Interactive);
+        let held = hold(Response::new(endless), place, Some(Instant::now()));
+        assert!(gate.try_enter(Class::Interactive).is_none());
         let mut body = held.into_body();
         let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.unwrap().unwrap();
         assert_eq!(frame.into_trailers().unwrap()["grpc-status"], "4");
         drop(body);
-        assert_eq!(gate.available_permits(), 1, "its place is free again");
+        assert!(gate.try_enter(Class::Interactive).is_some(), "its place is free again");
     }
 }

@@ -113,6 +113,7 @@ fn message(answer: &Answer) -> pb::Forecast {
         data_watermark: Some(stamp(forecast.data_watermark)),
         quality: forecast.quality,
         degraded: forecast.degraded.clone(),
+        fallback: answer.rung.label().map(str::to_owned),
         threshold: answer.threshold,
         levels: forecast.levels.as_slice().to_vec(),
         points: points.collect(),

@@ -34,7 +34,11 @@ const KNOWN: [&str; 6] = ["horizon", "quantiles", "as_of", "forecast_start", "th
     ),
     responses(
         (status = 200, description = "The forecast.", body = crate::http::schema::ForecastDocument,
-            headers(("ETag" = String, description = "Strong; send it back as If-None-Match."))),
+            headers(
+                ("ETag" = String, description = "Strong; send it back as If-None-Match."),
+                ("Forewatt-Fallback" = String, description = "Who answered for a champion that could not: `last-good`, `seasonal-empirical`."),
+                ("Forewatt-Degraded" = String, description = "`true` when `degraded` says what is not as it should be."),
+            )),
         (status = 304, description = "The client holds this answer already."),
         (status = "4XX", description = "What is wrong and how to mend it.", body = Problem, content_type = "application/problem+json"),
     ))]
@@ -48,6 +52,7 @@ pub async fn show(
     let answer = app.service.forecast(&request).await?;
     let key = app.service.surrogate_key(&request.series, &answer.forecast.model_version).await?;
     let mut response = reply::tagged_json(&held, answer.json.clone(), &answer.etag, &key)?;
+    reply::label(&mut response, &answer);
     caching::allow(&mut response, &app.service.config().outward.cdn);
     Ok(response)
 }

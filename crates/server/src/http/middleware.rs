@@ -3,11 +3,13 @@
 //! From the outside in, a request passes:
 //! 1. **request id**: taken from `X-Request-Id` when it is harmless, else made; first, so that every answer carries one;
 //! 2. **admission**, before any byte of the body is read: the `Host` check (DNS rebinding), the origin check (there is
-//!    no login yet, so a page of another site must not write), the announced size, and the number at work;
+//!    no login yet, so a page of another site must not write), the announced size, and a place among those at work,
+//!    by the request's class (`http/admission.rs`): it may wait for one a moment;
 //! 3. **span**: method, route, request id and the caller's `traceparent`, so that log lines can be joined across
 //!    services; at debug level, for writing a span costs as much as the cached forecast it would be about;
-//! 4. **deadline**: a request that takes longer is dropped and answered 504; over gRPC the caller may give less time,
-//!    and a stream of answers is held to it too;
+//! 4. **deadline**: a request that takes longer is dropped and answered 504; the caller may give less time, and a stream
+//!    of answers is held to it too. Dropping it leaves every queue inside: for the database, for a shared computation, for
+//!    a thread. The same happens when the caller goes;
 //! 5. **panic guard**: innermost, so that a panic is one 500 and neither the connection nor the process;
 //! 6. the route;
 //! 7. on the way out: gzip for large text, `instance` and `request_id` into problems, security headers, metrics, and a
@@ -18,8 +20,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::panic::AssertUnwindSafe;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
@@ -27,16 +29,17 @@ use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use forewatt_service::admission::{Class, Place};
 use forewatt_service::{Error, ErrorKind};
 use futures::FutureExt as _;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant as Deadline;
 use tracing::Instrument as _;
 
 use crate::error::Problem;
 use crate::grpc::edge;
-use crate::http::AppState;
 use crate::http::meters::UNMATCHED;
 use crate::http::pack;
+use crate::http::{AppState, admission};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -95,16 +98,17 @@ pub async fn gate(State(app): State<AppState>, mut request: Request, next: Next)
     if asked.holds_packed {
         pack::forget_packed_tag(request.headers_mut());
     }
-    let response = match admit(&app, &request, &asked) {
-        Ok(Admitted { permit, timeout }) => {
-            let deadline = tokio::time::Instant::now() + timeout;
+    let checked = check(&app, &request, &asked);
+    let response = match admit(&app, checked, &asked).await {
+        Ok(Admitted { place, timeout, deadline }) => {
             let span = tracing::debug_span!("request", method = %asked.method, route = asked.route(),
                 request_id = asked.id_text(), trace_id = asked.trace_id);
-            let response = guarded(timeout, request, next).instrument(span).await;
+            let response = guarded((timeout, deadline), request, next).instrument(span).await;
             if asked.grpc {
                 let deadline = (asked.uri.path() != edge::LASTING).then_some(deadline);
-                edge::hold(response, permit, deadline)
+                edge::hold(response, place, deadline)
             } else {
+                edge::finish(place);
                 response
             }
         }
@@ -136,8 +140,8 @@ async fn finish(mut response: Response, asked: &Asked) -> (Response, StatusCode)
 }
 
 /// Steps 4 and 5: the deadline around the panic guard around the route.
-async fn guarded(timeout: Duration, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(timeout, AssertUnwindSafe(next.run(request)).catch_unwind()).await {
+async fn guarded((timeout, deadline): (Duration, Deadline), request: Request, next: Next) -> Response {
+    match tokio::time::timeout_at(deadline, AssertUnwindSafe(next.run(request)).catch_unwind()).await {
         Ok(Ok(response)) => response,
         // The panic hook has logged the message and the place already.
         Ok(Err(_panic)) => Problem::from(Error::internal(
@@ -154,35 +158,41 @@ async fn guarded(timeout: Duration, request: Request, next: Next) -> Response {
 /// Leave to work on a request.
 struct Admitted {
     /// Held until the answer is ready, or its stream has ended; none for probes.
-    permit: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     /// The configured time, or the caller's when that is shorter.
+    timeout: Duration,
+    /// When it is over, counted from the request's arrival.
+    deadline: Deadline,
+}
+
+/// Step 2: may this request be worked on, now or in a moment?
+async fn admit(app: &AppState, checked: Result<Wish, Problem>, asked: &Asked) -> Result<Admitted, Problem> {
+    let Wish { class, timeout } = checked?;
+    let deadline = asked.started + timeout;
+    let place = match class {
+        None => None, // to be answered most of all when the server is full
+        Some(class) => Some(app.admission.enter(class, deadline).await.map_err(admission::refused)?),
+    };
+    Ok(Admitted { place, timeout, deadline: deadline.into() })
+}
+
+/// What a request asks of admission.
+struct Wish {
+    /// None for probes.
+    class: Option<Class>,
     timeout: Duration,
 }
 
-/// Step 2: may this request be worked on?
-fn admit(app: &AppState, request: &Request, asked: &Asked) -> Result<Admitted, Problem> {
+/// What can be told of a request at a glance. Not a part of [`admit`], for a body cannot be looked at across a wait.
+fn check(app: &AppState, request: &Request, asked: &Asked) -> Result<Wish, Problem> {
     check_host(app, request.uri(), request.headers())?;
     check_origin(request.method(), request.uri(), request.headers())?;
     check_announced_size(app, request.headers())?;
     let configured = app.options.request_timeout;
-    let given = if asked.grpc { edge::timeout(request.headers())? } else { None };
+    let headers = request.headers();
+    let given = if asked.grpc { edge::timeout(headers)? } else { admission::timeout(headers)? };
     let timeout = given.map_or(configured, |given| given.min(configured));
-    let route = asked.route();
-    let probe = matches!(
-        route,
-        "/health/live" | "/health/ready" | "/metrics" | "/v2/health/live" | "/v2/health/ready"
-    ) || edge::PROBES.contains(&route);
-    if probe {
-        return Ok(Admitted { permit: None, timeout }); // to be answered most of all when the server is full
-    }
-    match Arc::clone(&app.at_work).try_acquire_owned() {
-        Ok(permit) => Ok(Admitted { permit: Some(permit), timeout }),
-        Err(_) => {
-            let detail =
-                format!("{} requests are being worked on, the limit: try again", app.options.concurrency_max);
-            Err(Problem::from(Error::new(ErrorKind::Unavailable, detail)))
-        }
-    }
+    Ok(Wish { class: admission::class(asked.route(), &asked.method, headers), timeout })
 }
 
 /// On a loopback address only local names may be asked for: a page of another site whose name was made to point here

@@ -1,5 +1,6 @@
 //! REST: one file a resource, one stack of middleware, one description of it all.
 
+pub mod admission;
 pub mod caching;
 pub mod compare;
 pub mod explain;
@@ -11,6 +12,7 @@ pub mod issued;
 pub mod jobs;
 pub mod meters;
 pub mod middleware;
+pub mod mlflow;
 pub mod models;
 pub mod observations;
 pub mod oip;
@@ -36,10 +38,11 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use axum::routing::{delete, get, post, put};
+use forewatt_service::admission::{Admission, AdmissionConfig};
 use forewatt_service::series::nearest;
 use forewatt_service::{Error, ErrorKind, Service};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::error::Problem;
 use crate::http::meters::Meters;
@@ -47,14 +50,16 @@ use crate::oip::Tally;
 use crate::{dashboard, grpc};
 
 /// What the HTTP layers are told, in the types they use.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HttpOptions {
     /// The largest request body, as sent and unpacked, in bytes.
     pub body_max_bytes: usize,
     /// How long one request may take.
     pub request_timeout: Duration,
-    /// Requests worked on at once; more are answered 503.
+    /// Requests worked on at once, of all classes.
     pub concurrency_max: usize,
+    /// Which of them are worked on, wait, or are refused.
+    pub admission: AdmissionConfig,
     /// Listening on this computer's own addresses only: then only its own names may be asked for.
     pub loopback_only: bool,
     /// Serve the page at `/` and the API's description at `/docs`.
@@ -75,8 +80,8 @@ pub struct App {
     pub metrics: PrometheusHandle,
     /// Limits and choices.
     pub options: HttpOptions,
-    /// One permit for each request that may be worked on at once.
-    pub at_work: Arc<Semaphore>,
+    /// Who may work, who waits, who is refused.
+    pub admission: Arc<Admission>,
     /// How often models were asked by tensors.
     pub tally: Tally,
     /// Turns true when the server begins to stop.
@@ -99,7 +104,7 @@ impl AppState {
     /// The state of a server that has just started. Needs a tokio runtime.
     #[must_use]
     pub fn new(service: Service, metrics: PrometheusHandle, options: HttpOptions) -> Self {
-        let at_work = Arc::new(Semaphore::new(options.concurrency_max.clamp(1, Semaphore::MAX_PERMITS)));
+        let admission = Admission::new(&options.admission, options.concurrency_max);
         let (stopping, _) = watch::channel(false);
         let upkeep = metrics.clone();
         tokio::spawn(async move {
@@ -110,7 +115,7 @@ impl AppState {
             }
         });
         let (tally, meters) = (Tally::default(), Meters::default());
-        Self(Arc::new(App { service, metrics, options, at_work, tally, stopping, meters }))
+        Self(Arc::new(App { service, metrics, options, admission, tally, stopping, meters }))
     }
 
     /// Tells those who watch that the server will end.
@@ -133,7 +138,7 @@ impl AppState {
 
 /// Every route behind the whole stack.
 pub fn router(state: AppState) -> Router {
-    let mut routes = api().merge(oip::routes());
+    let mut routes = api().merge(oip::routes()).merge(mlflow::routes());
     if state.options.dashboard {
         routes = routes.merge(dashboard::routes());
     }

@@ -10,7 +10,7 @@ use crate::error::{FieldError, HttpResult, Problem};
 use crate::http::extract::Params;
 use crate::http::reply::Held;
 use crate::http::{
-    compare, explain, forecast, holidays, import_model, issued, jobs, models, observations, oip, ops,
+    compare, explain, forecast, holidays, import_model, issued, jobs, mlflow, models, observations, oip, ops,
     optimize, quality, reconcile, reply, series, sources, timeseries, webhooks,
 };
 
@@ -39,6 +39,11 @@ use crate::http::{
         sources::list, sources::put, sources::remove, sources::act,
         webhooks::list, webhooks::add, webhooks::remove, webhooks::dead, webhooks::replay,
         ops::live, ops::ready, ops::metrics,
+        mlflow::models::create, mlflow::models::get, mlflow::models::search, mlflow::models::latest, mlflow::models::update,
+        mlflow::models::set_tag, mlflow::models::delete_tag, mlflow::models::set_alias, mlflow::models::get_alias,
+        mlflow::models::delete_alias, mlflow::versions::create, mlflow::versions::get, mlflow::versions::search,
+        mlflow::versions::download_uri, mlflow::versions::set_tag, mlflow::versions::delete_tag, mlflow::versions::update,
+        mlflow::versions::transition,
     ),
     components(schemas(Problem, FieldError)),
     tags(
@@ -49,6 +54,8 @@ use crate::http::{
             `{\"error\": \"text\"}`; each route of a model is also there under `/v2/models/{model}/versions/{version}`."),
         (name = "outward", description = "Sources that data are fetched from, and webhooks that are told of events."),
         (name = "operations", description = "Health and metrics."),
+        (name = "mlflow", description = "The part of MLflow's model registry that finds, tags and aliases versions. Errors are \
+            `{\"error_code\": \"..\", \"message\": \"..\"}`; unknown fields are passed over."),
     ),
 )]
 pub struct Api;

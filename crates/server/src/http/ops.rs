@@ -39,5 +39,6 @@ pub async fn ready(State(app): State<AppState>) -> HttpResult {
 pub async fn metrics(State(app): State<AppState>) -> Response {
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     app.service.count_connections();
+    app.admission.tell();
     ([(header::CONTENT_TYPE, content_type)], app.metrics.render()).into_response()
 }

@@ -7,8 +7,9 @@ use axum::extract::FromRequestParts;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use forewatt_service::Error;
+use forewatt_service::cache::Answer;
 use serde::Serialize;
 
 use crate::error::{HttpResult, Problem};
@@ -18,6 +19,10 @@ pub const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 /// It is about this moment and must not be kept.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Who answered for a champion that could not: `last-good` or `seasonal-empirical`.
+pub const FALLBACK: HeaderName = HeaderName::from_static("forewatt-fallback");
+/// `true` when the document's `degraded` tells what is not as it should be.
+pub const DEGRADED: HeaderName = HeaderName::from_static("forewatt-degraded");
 const SURROGATE_KEY: HeaderName = HeaderName::from_static("surrogate-key");
 
 /// 200 with a JSON document that must not be kept.
@@ -53,6 +58,17 @@ pub fn tagged_json(held: &Held, json: Bytes, etag: &str, surrogate_key: &str) ->
         return Ok((StatusCode::NOT_MODIFIED, tags).into_response());
     }
     Ok((tags, [(CONTENT_TYPE, APPLICATION_JSON)], json).into_response())
+}
+
+/// Says who answered when it was not the champion, and whether anything else is not as it should be.
+pub fn label(response: &mut Response, answer: &Answer) {
+    let headers = response.headers_mut();
+    if let Some(rung) = answer.rung.label() {
+        headers.insert(FALLBACK, HeaderValue::from_static(rung));
+    }
+    if answer.forecast.degraded.is_some() {
+        headers.insert(DEGRADED, HeaderValue::from_static("true"));
+    }
 }
 
 /// The entity tags a client holds: its `If-None-Match`, taken without copying the other headers.

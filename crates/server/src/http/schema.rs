@@ -54,6 +54,8 @@ pub struct ForecastDocument {
     quality: f64,
     /// Why this is not the answer it should be; null when all is well.
     degraded: Option<String>,
+    /// Who answered for a champion that could not: `last-good` or `seasonal-empirical`; absent when the champion did.
+    fallback: Option<String>,
     /// The threshold asked about.
     threshold: Option<f64>,
     /// One a step, by rising valid time.

@@ -14,9 +14,9 @@ use super::{Model, find};
 use crate::http::AppState;
 
 /// From this priority on (0 and 1 are the usual ones, greater is less urgent) a question waits for quieter times:
-/// it is refused while less than a quarter of the places are free.
+/// it is refused while less than a quarter of the places are free, or anybody waits.
 const PATIENT_FROM: u64 = 2;
-const PATIENT_SHARE: usize = 4;
+const PATIENT_SHARE: f64 = 0.75;
 
 /// A question as every transport reads it.
 #[derive(Debug, Clone, Default)]
@@ -62,8 +62,7 @@ impl Question {
     /// `NotFound` for the model, an input or output it does not have named; `InvalidInput` for tensors that cannot be;
     /// `Timeout`; `Unavailable` for a question that can wait while the server is busy; the service's own.
     pub async fn answer(self, app: &AppState) -> Result<Reply> {
-        let busy = app.options.concurrency_max / PATIENT_SHARE > app.at_work.available_permits();
-        if self.priority >= PATIENT_FROM && busy {
+        if self.priority >= PATIENT_FROM && app.admission.is_crowded(PATIENT_SHARE) {
             let message = format!("the server is busy and priority {} can wait: try again", self.priority);
             return Err(Error::new(ErrorKind::Unavailable, message));
         }
@@ -287,6 +286,7 @@ fn of_forecast(answer: &Answer) -> Said {
         ("forecast_start", forecast.forecast_start.to_string()),
         ("quality", forecast.quality.to_string()),
     ];
+    parameters.extend(answer.rung.label().map(|rung| ("fallback", rung.to_owned())));
     parameters.extend(forecast.degraded.clone().map(|why| ("degraded", why)));
     (parameters, outputs)
 }

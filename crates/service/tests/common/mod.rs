@@ -5,11 +5,13 @@
 use std::sync::Arc;
 
 use forewatt_domain::{Location, Observation, Resolution, Series, SeriesKind, SeriesName, Time, Zone};
+use forewatt_service::batching::BatchingConfig;
 use forewatt_service::config::{
     CacheConfig, CdnConfig, Config, ExplainConfig, ForecastConfig, LimitsConfig, OutwardConfig,
     SourcesConfig, TrainConfig, WebhooksConfig,
 };
 use forewatt_service::jobs::Progress;
+use forewatt_service::ladder::DegradationConfig;
 use forewatt_service::observations::NewObservation;
 use forewatt_service::{Service, StoreOptions};
 
@@ -65,6 +67,15 @@ pub fn config(now: Time) -> Config {
             overrides_max: 3,
             override_values_max: 100,
         },
+        degradation: DegradationConfig {
+            enabled: true,
+            versions_max: 3,
+            retry_after_ms: 60_000,
+            seasonal_days: 56,
+            seasonal_ttl_ms: 60_000,
+            silence_max_hours: 24,
+        },
+        batching: BatchingConfig { enabled: false, rows_max: 256, delay_max_us: 0, calls_max: 1 },
         outward: outward(),
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod forecasts;
 pub mod jobs;
+pub mod labels;
 pub mod observations;
 pub mod outward;
 pub mod series;
@@ -17,8 +18,8 @@ use forewatt_domain::{Observation, Resolution, Series, SeriesKind, SeriesName, T
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::{
-    Error, ForecastStore, JobStore, ObservationRange, ObservationStore, QualityStore, SeriesStore,
-    SourceStore, UpkeepStore, VersionStore, WebhookStore,
+    Error, ForecastStore, JobStore, LabelStore, ObservationRange, ObservationStore, QualityStore,
+    SeriesStore, SourceStore, UpkeepStore, VersionStore, WebhookStore,
 };
 
 /// A whole backend, cheap to clone.
@@ -29,6 +30,7 @@ pub trait Store:
     + VersionStore
     + QualityStore
     + JobStore
+    + LabelStore
     + UpkeepStore
     + SourceStore
     + WebhookStore
@@ -84,6 +86,7 @@ macro_rules! contract_suite {
                 jobs_are_kept_and_updated, orphans_fail, jobs_are_listed_newest_first,
                 the_newest_quality_is_read, quality_needs_its_series
             ]
+            labels: [labels_are_hung_changed_and_taken_away, labels_need_their_series_and_have_limits]
             upkeep: [old_observations_go_by_kind, an_emptied_series_goes_on]
             outward: [
                 sources_are_kept_and_taken_once, a_source_taken_away_stays_away, deliveries_wait_within_their_room,

@@ -5,6 +5,7 @@ mod failure;
 mod forecasts;
 mod jobs;
 mod known;
+mod labels;
 mod nodes;
 mod observations;
 mod outward;

@@ -5,6 +5,7 @@ mod doctor;
 mod failure;
 mod forecasts;
 mod jobs;
+mod labels;
 mod observations;
 mod outward;
 mod quality;

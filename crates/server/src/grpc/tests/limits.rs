@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use axum::routing::post;
+use forewatt_service::admission::Class;
 use tonic::Code;
 
 use super::*;
@@ -31,7 +32,7 @@ async fn the_callers_deadline_is_kept() {
 #[tokio::test]
 async fn a_full_server_pushes_back_and_still_tells_its_health() {
     let server = empty_with(HttpOptions { concurrency_max: 1, ..options() }).await;
-    let busy = server.state.at_work.try_acquire().unwrap();
+    let busy = server.state.admission.try_enter(Class::Interactive).unwrap();
     let told = forecasts(&server).get_forecast(question("city.load")).await.unwrap_err();
     assert_eq!(told.code(), Code::ResourceExhausted);
     assert_eq!(told.metadata().get("grpc-retry-pushback-ms").unwrap(), "1000");
@@ -45,10 +46,10 @@ async fn a_stream_keeps_its_place_until_it_ends() {
     let server = empty_with(HttpOptions { concurrency_max: 1, ..options() }).await;
     let asked = pb::BatchForecastsRequest { requests: vec![question("nobody"); 3] };
     let mut stream = forecasts(&server).batch_forecasts(asked).await.unwrap().into_inner();
-    assert_eq!(server.state.at_work.available_permits(), 0);
+    assert_eq!(server.state.admission.standing(Class::Batch).at_work, 1);
     while stream.message().await.unwrap().is_some() {}
     drop(stream);
-    assert_eq!(server.state.at_work.available_permits(), 1);
+    assert_eq!(server.state.admission.standing(Class::Batch).at_work, 0);
 }
 
 #[tokio::test]

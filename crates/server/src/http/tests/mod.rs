@@ -1,9 +1,12 @@
 //! The router as clients meet it: a real service on a real store in a temporary folder, without a network.
 
+mod admitting;
 mod comparing;
 mod contract;
 mod explaining;
+mod falling;
 mod importing;
+mod mlflow;
 mod optimizing;
 mod outward;
 mod reading;
@@ -16,6 +19,7 @@ mod writing;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
+use forewatt_service::admission::AdmissionConfig;
 use forewatt_service::domain::{Family, Time};
 use forewatt_service::observations::NewObservation;
 use forewatt_service::train::TrainRequest;
@@ -105,10 +109,16 @@ pub(crate) fn options() -> HttpOptions {
         body_max_bytes: BODY_MAX_BYTES,
         request_timeout: Duration::from_secs(60),
         concurrency_max: 8,
+        admission: fixed_admission(0),
         loopback_only: true,
         dashboard: true,
         grpc: true,
     }
+}
+
+/// Limits that do not move, and queues of this length.
+pub(crate) fn fixed_admission(queue_max: usize) -> AdmissionConfig {
+    AdmissionConfig { adaptive: false, queue_max, ..crate::config::tests::defaults().admission }
 }
 
 /// A server with an empty store.

@@ -6,6 +6,8 @@ use axum::http::Request;
 use axum::routing::get;
 use serde_json::json;
 
+use forewatt_service::admission::Class;
+
 use super::*;
 use crate::http::middleware;
 
@@ -314,7 +316,7 @@ async fn panics_and_slow_requests_are_answered() {
 #[tokio::test]
 async fn a_full_server_says_so_and_still_answers_probes() {
     let server = empty_with(HttpOptions { concurrency_max: 1, ..options() }).await;
-    let busy = server.state.at_work.try_acquire().unwrap();
+    let busy = server.state.admission.try_enter(Class::Interactive).unwrap();
     let refused = server.get("/v1/series").await;
     assert!(refused.problem(503).contains("try again"));
     assert_eq!(refused.header("retry-after"), "1");

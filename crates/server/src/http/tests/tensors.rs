@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use forewatt_service::admission::Class;
+
 use super::*;
 
 async fn post_raw(server: &TestServer, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Reply {
@@ -215,7 +217,9 @@ async fn patient_questions_wait_for_quieter_times() {
     };
     let path = "/v2/models/city.load/infer";
     assert_eq!(server.post(path, &question(2)).await.status, 200);
-    let busy = server.state.at_work.try_acquire_many(6).unwrap(); // of 8; the question itself takes one more
+    // Of 8; the question itself takes one more.
+    let busy: Vec<_> =
+        (0..6).map(|_| server.state.admission.try_enter(Class::Interactive).unwrap()).collect();
     assert_eq!(server.post(path, &question(1)).await.status, 200);
     assert!(error(&server.post(path, &question(2)).await, 503).contains("priority 2"));
     drop(busy);
