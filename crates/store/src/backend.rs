@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use forewatt_domain::{Alias, Forecast, ModelVersion, Observation, Series, SeriesName, Time, VersionId};
 
 use crate::{
-    AliasMove, ForecastKey, ForecastQuery, ForecastStore, IssuedPoint, JobRecord, JobStore, NewVersion,
+    AliasMove, ForecastKey, ForecastQuery, ForecastStore, IdentityStore, IssuedPoint, JobRecord, JobStore, NewVersion,
     ObservationRange, ObservationStore, PoolStatus, Postgres, QualityRecord, QualityStore, Result,
     SeriesState, SeriesStore, Sqlite, Upkeep, UpkeepDone, UpkeepStore, VersionStore, WriteOutcome,
 };
@@ -184,5 +184,14 @@ impl JobStore for Backend {
 impl UpkeepStore for Backend {
     async fn upkeep(&self, upkeep: &Upkeep) -> Result<UpkeepDone> {
         ask!(self, s => s.upkeep(upkeep))
+    }
+}
+
+impl IdentityStore for Backend {
+    async fn identity(&self) -> Result<String> {
+        ask!(self, s => s.identity())
+    }
+    async fn renew_identity(&self) -> Result<()> {
+        ask!(self, s => s.renew_identity())
     }
 }

@@ -21,5 +21,5 @@ pub use rows::{
 };
 pub use sqlite::{Sqlite, SqliteOptions};
 pub use traits::{
-    ForecastStore, JobStore, ObservationStore, QualityStore, SeriesStore, UpkeepStore, VersionStore,
+    ForecastStore, IdentityStore, JobStore, ObservationStore, QualityStore, SeriesStore, UpkeepStore, VersionStore,
 };

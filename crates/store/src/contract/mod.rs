@@ -3,6 +3,7 @@
 //! A backend implements [`Harness`] in its tests and calls `contract_suite!(ItsHarness);`.
 
 pub mod forecasts;
+pub mod identity;
 pub mod jobs;
 pub mod observations;
 pub mod series;
@@ -16,7 +17,7 @@ use forewatt_domain::{Observation, Resolution, Series, SeriesKind, SeriesName, T
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::{
-    Error, ForecastStore, JobStore, ObservationRange, ObservationStore, QualityStore, SeriesStore,
+    Error, ForecastStore, IdentityStore, JobStore, ObservationRange, ObservationStore, QualityStore, SeriesStore,
     UpkeepStore, VersionStore,
 };
 
@@ -29,6 +30,7 @@ pub trait Store:
     + QualityStore
     + JobStore
     + UpkeepStore
+    + IdentityStore
     + Clone
     + Send
     + Sync
@@ -81,6 +83,7 @@ macro_rules! contract_suite {
                 jobs_are_kept_and_updated, orphans_fail, jobs_are_listed_newest_first,
                 the_newest_quality_is_read, quality_needs_its_series
             ]
+            identity: [an_identity_stays_until_it_is_renewed]
             upkeep: [old_observations_go_by_kind, an_emptied_series_goes_on]
         }
     };

@@ -2,6 +2,7 @@
 
 mod failure;
 mod forecasts;
+mod identity;
 mod jobs;
 mod known;
 mod nodes;
