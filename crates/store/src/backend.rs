@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use forewatt_domain::{Alias, Forecast, ModelVersion, Observation, Series, SeriesName, Time, VersionId};
 
 use crate::{
-    AliasMove, ForecastKey, ForecastQuery, ForecastStore, IdentityStore, IssuedPoint, JobRecord, JobStore, NewVersion,
-    ObservationRange, ObservationStore, PoolStatus, Postgres, QualityRecord, QualityStore, Result,
-    SeriesState, SeriesStore, Sqlite, Upkeep, UpkeepDone, UpkeepStore, VersionStore, WriteOutcome,
+    AliasMove, ForecastKey, ForecastQuery, ForecastStore, IdentityStore, IssuedPoint, JobRecord, JobStore,
+    NewVersion, ObservationRange, ObservationStore, PoolStatus, Postgres, QualityRecord, QualityStore,
+    Result, SeriesState, SeriesStore, Sqlite, Upkeep, UpkeepDone, UpkeepStore, VersionStore, WriteOutcome,
 };
 
 /// A store of either kind. Cheap to clone.

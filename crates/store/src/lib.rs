@@ -21,5 +21,6 @@ pub use rows::{
 };
 pub use sqlite::{Sqlite, SqliteOptions};
 pub use traits::{
-    ForecastStore, IdentityStore, JobStore, ObservationStore, QualityStore, SeriesStore, UpkeepStore, VersionStore,
+    ForecastStore, IdentityStore, JobStore, ObservationStore, QualityStore, SeriesStore, UpkeepStore,
+    VersionStore,
 };

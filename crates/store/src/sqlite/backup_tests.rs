@@ -57,7 +57,11 @@ async fn a_backup_under_writes_is_of_one_instant() {
     assert_eq!(read.len() as u64, state.observations, "what the series says is what is there");
     assert!(state.observations >= acknowledged && state.observations % 20 == 0, "{state:?}");
     assert_eq!(again.get_artifact(&artifact).await.unwrap(), b"a forest");
-    assert_ne!(again.identity().await.unwrap(), store.identity().await.unwrap(), "it lives a life of its own");
+    assert_ne!(
+        again.identity().await.unwrap(),
+        store.identity().await.unwrap(),
+        "it lives a life of its own"
+    );
 }
 
 #[tokio::test]
