@@ -123,6 +123,7 @@ impl Service {
     async fn move_champion(&self, version: &ModelVersion, reason: &str) -> Result<()> {
         self.store.set_alias(&version.series, Alias::Champion, &version.id, self.now(), reason).await?;
         self.forget_series(&version.series).await;
+        self.warm_series(&version.series);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 mod arguments;
 mod backtest;
 mod backtest_report;
+mod backup;
 mod choice;
 mod compare;
 mod compare_report;
@@ -125,6 +126,10 @@ enum Command {
     Jobs(jobs::Command),
     /// Move everything into another store: from SQLite to PostgreSQL, or back
     MigrateStore(migrate_store::Args),
+    /// Copy the whole store into a folder while it is used
+    Backup(backup::BackupArgs),
+    /// Make the store of the data folder out of a backup
+    Restore(backup::RestoreArgs),
     /// Check and print the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -164,6 +169,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Models(command) => models::run(&context, command),
         Command::Jobs(command) => jobs::run(&context, command),
         Command::MigrateStore(args) => migrate_store::run(&context, &args),
+        Command::Backup(args) => backup::backup(&context, &args),
+        Command::Restore(args) => backup::restore(&context, &args),
         Command::Config(command) => config::run(&context, &command),
     }
 }

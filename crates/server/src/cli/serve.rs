@@ -52,6 +52,7 @@ pub fn run(context: &Context, _args: &Args) -> anyhow::Result<()> {
         let config = context.config().clone();
         let interval = Duration::from_millis(config.store.upkeep_interval_ms);
         opened.service.start_upkeep(interval, move |service| config.upkeep(service.now()));
+        opened.service.start_cache();
         serve(context, ports, opened, serde_json::json!({})).await
     });
     runtime.shutdown_background();

@@ -54,6 +54,8 @@ fn every_command_parses() {
         "models promote a-v1 --force --reason because",
         "jobs list --limit 3",
         "jobs show 0198",
+        "backup d",
+        "restore d --json",
         "config check --config f.toml",
         "config print -v --no-color",
     ] {
