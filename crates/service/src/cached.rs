@@ -66,7 +66,7 @@ impl Service {
             match work.await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    tracing::warn!(series = %plan.key.base.series, %error, "an answer stays stale")
+                    tracing::warn!(series = %plan.key.base.series, %error, "an answer stays stale");
                 }
                 Err(error) => tracing::warn!(series = %plan.key.base.series, %error, "an answer stays stale"),
             }

@@ -47,7 +47,7 @@ async fn when_redis_is_back_what_may_be_stale_is_forgotten() {
         listening(&a).await;
         listening(&b).await;
         let before = ask(&b, "load").await;
-        // Both are cut off, a writes, and b has no way to hear of it: it would believe the old for a minute.
+        // Both are cut off, a writes, and b has no way to hear of it: it would believe the old for an hour.
         here.set(way);
         there.set(way);
         until_report(&b, "b has noticed", |report| report.redis != "closed").await;

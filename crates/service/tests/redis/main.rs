@@ -51,6 +51,8 @@ impl Nodes {
         let options = StoreOptions { read_connections: 2, busy_timeout_ms: 10_000, postgres: None };
         let mut config = config(at(NOW));
         config.cache.redis_url = url.to_owned();
+        // Longer than any test: nothing ends by itself.
+        (config.cache.answer_ttl_ms, config.cache.series_ttl_ms) = (3_600_000, 3_600_000);
         change(&mut config);
         Service::open(self.folder.path(), &options, config).await.unwrap()
     }
@@ -139,7 +141,7 @@ async fn a_shared_answer_has_the_bytes_of_a_computed_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_or_promotion_drops_what_depends_on_it_on_every_node() {
     let Some(nodes) = Nodes::new().await else { return };
-    // What is remembered would be believed for a minute: only the news can shorten it.
+    // What is remembered would be believed for an hour: only the news can shorten it.
     let (a, b) = (nodes.node().await, nodes.node().await);
     listening(&b).await;
     let (load, price) = (ask(&b, "load").await, ask(&b, "price").await);
