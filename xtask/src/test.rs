@@ -191,14 +191,20 @@ fn prepare() -> anyhow::Result<()> {
     if !["cc", "gcc", "clang"].iter().any(|compiler| answers(compiler, &["--version"])) {
         install("C compiler (SQLite is compiled from C)", "gcc libc6-dev")?;
     }
-    if has_postgres() {
+    install_server("PostgreSQL", "postgresql pgbouncer", has_postgres())?;
+    install_server("Redis", "redis-server", answers("redis-server", &["--version"]))
+}
+
+/// Installs a server that tests start, unless it is there; where that cannot be, its tests are left out.
+fn install_server(what: &str, packages: &str, is_there: bool) -> anyhow::Result<()> {
+    if is_there {
         return Ok(());
     }
-    match install("PostgreSQL", "postgresql pgbouncer") {
+    match install(what, packages) {
         // Where everything must run, nothing may be left out.
         Err(error) if std::env::var_os("CI").is_some() => Err(error),
         Err(error) => {
-            say(&format!("{error}; the tests of PostgreSQL are left out"));
+            say(&format!("{error}; the tests of {what} are left out"));
             Ok(())
         }
         Ok(()) => Ok(()),

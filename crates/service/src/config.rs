@@ -54,13 +54,19 @@ pub struct ForecastConfig {
 }
 
 /// `[cache]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CacheConfig {
     /// Encoded answers kept in memory, in bytes.
     pub answers_max_bytes: u64,
     /// How long an answer is kept, in ms.
     pub answer_ttl_ms: u64,
+    /// By how much of that, at most, single answers are kept shorter, in percent.
+    pub ttl_jitter_percent: u32,
+    /// For how long after that an answer from the same data is still given while it is made anew, in ms.
+    pub stale_max_ms: u64,
+    /// How long it is remembered that an answer cannot be made, in ms.
+    pub refusal_ttl_ms: u64,
     /// How long a series' description, state and champion may be believed before the store is asked again, in ms:
     /// the bound on how late a write of another process is seen. Writes of this process are seen at once.
     pub series_ttl_ms: u64,
@@ -68,6 +74,33 @@ pub struct CacheConfig {
     pub series_max: u64,
     /// Loaded models kept in memory, in bytes: those not asked for the longest make room.
     pub models_max_bytes: u64,
+    /// Where Redis is; empty for none. May hold a password.
+    pub redis_url: String,
+    /// The longest that a call to Redis may take, in ms.
+    pub redis_timeout_ms: u64,
+    /// Failures in a row after which Redis is left alone.
+    pub redis_failures_max: u32,
+    /// For how long, in ms, before one call tries it again; also how often a quiet connection is tested.
+    pub redis_retry_ms: u64,
+    /// Forecasts with more bytes are not shared.
+    pub redis_value_max_bytes: usize,
+    /// Forecasts from so many bytes on are compressed.
+    pub redis_compress_min_bytes: usize,
+    /// How long one node may compute while the others wait, in ms.
+    pub lease_ms: u64,
+    /// The hottest questions that are answered ahead.
+    pub warm_max: usize,
+    /// The time for that, in ms.
+    pub warm_timeout_ms: u64,
+}
+
+impl std::fmt::Debug for CacheConfig {
+    /// Without the URL, which may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CacheConfig")
+            .field("answers_max_bytes", &self.answers_max_bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 /// `[train]`

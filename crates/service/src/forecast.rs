@@ -1,7 +1,6 @@
 //! The request path: from a question to an encoded answer.
 
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
 use forewatt_domain::time::{MICROS_PER_DAY, MICROS_PER_HOUR, duration_micros};
 use forewatt_domain::{Forecast, ForecastPoint, Horizon, QuantileLevels, SeriesName, Time, VersionId};
@@ -13,7 +12,7 @@ use jiff::SignedDuration;
 use crate::cache::{Answer, AnswerKey, BaseKey};
 use crate::dataset::{SharedReads, View};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ladder::{Chosen, Rung};
+use crate::ladder::Rung;
 use crate::models::LoadedModel;
 use crate::series::SeriesInfo;
 use crate::{Service, answer};
@@ -55,28 +54,29 @@ impl ForecastRequest {
 
 /// A series, the model that answers for it, and the revisions of all data that the answer depends on.
 pub(crate) struct Answering {
-    info: Arc<SeriesInfo>,
+    pub info: Arc<SeriesInfo>,
     /// Kept in memory by [`Service::load_model`] alone, so that its limit holds.
-    model: Weak<LoadedModel>,
+    pub model: Weak<LoadedModel>,
     /// Of the target and of every covariate, in the recipe's order.
-    revisions: Vec<u64>,
+    pub revisions: Vec<u64>,
     /// Whether another answers for the champion, and why.
-    rung: Rung,
-    why: Option<String>,
+    pub rung: Rung,
+    pub why: Option<String>,
 }
 
 /// A question with every choice made.
+#[derive(Clone)]
 pub(crate) struct Plan {
     pub info: Arc<SeriesInfo>,
     pub model: Arc<LoadedModel>,
     pub as_of: Time,
     pub levels: QuantileLevels,
-    threshold: Option<f64>,
+    pub threshold: Option<f64>,
     /// Why the champion does not answer, and why the start is not where it should be.
     reasons: Vec<String>,
     /// From where the model foretells: the start, or the last daily gate at or before it.
     origin: Time,
-    key: AnswerKey,
+    pub key: AnswerKey,
 }
 
 impl Plan {
@@ -148,58 +148,6 @@ impl Service {
         self.answer_by_rungs(request, self.now(), None).await
     }
 
-    /// Answers a planned question; within a batch, what others of it have read is not read again.
-    pub(crate) async fn answer(&self, plan: &Plan, shared: Option<&SharedReads>) -> Result<Arc<Answer>> {
-        if let Some(answer) = self.answers.answers.get(&plan.key).await {
-            self.answers.hits.increment(1);
-            return Ok(answer);
-        }
-        self.answers.misses.increment(1);
-        // On the heap: a hit should not carry the room that a computation needs.
-        let compute = Box::pin(async {
-            let base = self.base_forecast(plan, shared).await?;
-            let floor = plan.model.artifact.model.floor().map(f64::from);
-            Ok(Arc::new(answer::cut(
-                &base,
-                floor,
-                &plan.levels,
-                plan.key.steps,
-                plan.threshold,
-                plan.rung(),
-            )?))
-        });
-        let answer = self.answers.answers.try_get_with(plan.key.clone(), compute).await;
-        answer.map_err(|error: Arc<Error>| (*error).clone())
-    }
-
-    /// The whole horizon from the start at the trained levels, computed once per key and kept as issued.
-    async fn base_forecast(&self, plan: &Plan, shared: Option<&SharedReads>) -> Result<Arc<Forecast>> {
-        let compute = async {
-            let started = Instant::now();
-            let dataset = self.load_inputs(plan, shared).await?;
-            let (model, origin) = (Arc::clone(&plan.model), plan.origin());
-            let predicted = self.compute.run(move || predict(&dataset, &model, origin)).await;
-            let forecast = match predicted.and_then(|said| self.issue(plan, said?)) {
-                Ok(forecast) => Arc::new(forecast),
-                Err(error) => {
-                    // The data are there: what is wrong is the version.
-                    if error.kind == ErrorKind::Internal {
-                        self.note_failure(&plan.model.version.id, &error).await;
-                    }
-                    return Err(error);
-                }
-            };
-            // What is no registered version's is not kept.
-            if plan.key.base.as_of.is_none() && plan.rung() != Rung::SeasonalEmpirical {
-                self.issued.keep(Arc::clone(&forecast)).await;
-            }
-            metrics::histogram!("forewatt_forecast_compute_seconds").record(started.elapsed().as_secs_f64());
-            Ok(forecast)
-        };
-        let base = self.answers.bases.try_get_with(plan.key.base.clone(), compute).await;
-        base.map_err(|error: Arc<Error>| (*error).clone())
-    }
-
     pub(crate) async fn plan(&self, request: &ForecastRequest) -> Result<Plan> {
         self.plan_at(request, self.now()).await
     }
@@ -245,51 +193,6 @@ impl Service {
             origin,
             key,
         })
-    }
-
-    /// Who answers for a series. The champion's is remembered, so that a cached answer costs two look-ups.
-    async fn answering(
-        &self,
-        name: &SeriesName,
-        version: Option<&VersionId>,
-    ) -> Result<(Arc<Answering>, Arc<LoadedModel>)> {
-        let before = self.forgotten();
-        if version.is_none()
-            && let Some(known) = self.answering.get(name).await
-            && let Some(model) = known.model.upgrade()
-        // else others needed its room
-        {
-            return Ok((known, model));
-        }
-        let info = self.series(name).await?;
-        let chosen = match version {
-            Some(id) => Chosen { model: self.load_model(id).await?, rung: Rung::Champion, why: None },
-            None => {
-                let champion = info.champion().ok_or_else(|| no_model(&info))?;
-                Box::pin(self.choose(&info, champion)).await? // on the heap: it is seldom needed
-            }
-        };
-        let Chosen { model, rung, why } = chosen;
-        let id = &model.version.id;
-        if model.version.series != *name {
-            return Err(Error::invalid(format!(
-                "the version `{id}` forecasts `{}`, not `{name}`",
-                model.version.series
-            )));
-        }
-        let mut revisions = vec![info.state.revision];
-        for covariate in &model.version.recipe.covariates {
-            revisions.push(self.series(&covariate.series).await?.state.revision);
-        }
-        let answering = Arc::new(Answering { info, model: Arc::downgrade(&model), revisions, rung, why });
-        if version.is_none() {
-            self.answering.insert(name.clone(), Arc::clone(&answering)).await;
-            if self.forgotten() != before {
-                // A write or a promotion came between: what was read may be from before it.
-                self.answering.invalidate(name).await;
-            }
-        }
-        Ok((answering, model))
     }
 
     fn choose_horizon(&self, request: &ForecastRequest, model: &LoadedModel) -> Result<Horizon> {
@@ -455,7 +358,7 @@ pub(crate) fn predict(dataset: &Dataset, model: &LoadedModel, start: Time) -> Re
     Ok(Predicted { values, completeness, silence_micros, watermark, reasons })
 }
 
-fn no_model(info: &SeriesInfo) -> Error {
+pub(crate) fn no_model(info: &SeriesInfo) -> Error {
     let name = &info.series.name;
     let message =
         format!("`{name}` has no champion: train one with `forewatt train {name}` or POST /v1/train");

@@ -46,7 +46,7 @@ pub struct DegradationConfig {
 }
 
 /// Who answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Rung {
     /// The champion, or the version that was asked for.
     Champion,

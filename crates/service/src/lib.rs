@@ -3,10 +3,12 @@
 pub mod admission;
 mod answer;
 pub mod backtest;
+pub mod backup;
 pub mod batch;
 pub mod batching;
 mod budget;
 pub mod cache;
+mod cached;
 pub mod cdn;
 pub mod compare;
 mod compute;
@@ -78,6 +80,8 @@ pub struct Inner {
     clock: Clock,
     /// Series as last read from the store.
     pub(crate) known_series: Cache<SeriesName, Arc<SeriesInfo>>,
+    /// Whose answers read a series.
+    pub(crate) readers: cache::Readers,
     /// Who answers for a series.
     pub(crate) answering: Cache<SeriesName, Arc<forecast::Answering>>,
     /// Models in memory.
@@ -137,11 +141,14 @@ impl Service {
     /// When the folder cannot be opened or written, holds a newer schema, or the configuration is unusable.
     pub async fn open(data_dir: &Path, options: &StoreOptions, config: Config) -> Result<Self> {
         let clock = clock_of(&config)?;
+        cache::check_redis_url(&config.cache.redis_url)
+            .map_err(|reason| Error::invalid(format!("cache.redis_url: {reason}")))?;
         let store = open_store(data_dir, options).await?;
         Ok(Self::with_store(store, config, clock))
     }
 
-    /// A service on a store that is open already, with a clock of one's own.
+    /// A service on a store that is open already, with a clock of one's own. A URL of Redis that is none is told and not
+    /// used; [`Service::open`] refuses it.
     #[must_use]
     pub fn with_store(store: Backend, config: Config, clock: Clock) -> Self {
         // What is remembered of who answers is made of what is remembered of series: half the bound for each.
@@ -150,7 +157,12 @@ impl Service {
             Cache::builder().max_capacity(config.cache.series_max).time_to_live(half_ttl).build();
         let answering = Cache::builder().max_capacity(config.cache.series_max).time_to_live(half_ttl).build();
         let loaded_models = models::LoadedModels::new(config.cache.models_max_bytes);
-        let answers = cache::Answers::new(&config.cache);
+        let answers = cache::Answers::new(&config, &store).unwrap_or_else(|reason| {
+            tracing::error!("cache.redis_url: {reason}; going on without");
+            let mut alone = config.clone();
+            alone.cache.redis_url.clear();
+            cache::Answers::new(&alone, &store).expect("without a URL there is nothing to refuse")
+        });
         let outbox = webhooks::Outbox::new(store.clone(), &config);
         let issued = issued::Writer::start(
             store.clone(),
@@ -171,6 +183,7 @@ impl Service {
             config,
             clock,
             known_series,
+            readers: cache::Readers::default(),
             answering,
             loaded_models,
             batcher,
@@ -201,16 +214,23 @@ impl Service {
         &self.0.config
     }
 
-    /// Whether the store answers.
+    /// Whether the store answers and the hottest questions are answered ahead.
     ///
     /// # Errors
-    /// `Unavailable` or `Internal` with what the store said.
+    /// `Unavailable` with what the store said, or while the cache is being warmed.
     pub async fn ready(&self) -> Result<()> {
-        Ok(self.store.ping().await?)
+        if self.answers.warming.load(std::sync::atomic::Ordering::SeqCst) {
+            let message = "the hottest forecasts are being made ready: in a moment";
+            return Err(Error::new(ErrorKind::Unavailable, message));
+        }
+        self.store.ping().await.map_err(|error| {
+            Error::new(ErrorKind::Unavailable, format!("the store does not answer: {error}"))
+        })
     }
 
     /// Writes what waits and closes the store.
     pub async fn close(&self) {
+        self.answers.stop();
         self.issued.flush().await;
         self.purger.flush().await;
         self.store.close().await;

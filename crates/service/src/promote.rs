@@ -125,6 +125,7 @@ impl Service {
         self.store.set_alias(&version.series, Alias::Champion, &version.id, self.now(), reason).await?;
         self.forget_series(&version.series).await;
         self.outbox.tell(&Event::model_promoted(version, reason), self.now()).await;
+        self.warm_series(&version.series);
         Ok(())
     }
 }

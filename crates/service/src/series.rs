@@ -136,14 +136,35 @@ impl Service {
             .collect())
     }
 
-    /// Forgets what is remembered of a series after a write of this process.
+    /// Forgets what is remembered of a series after a write of this process, on every node.
     pub(crate) async fn forget_series(&self, name: &SeriesName) {
+        self.forget_here(name).await;
+        self.purger.purge(name);
+        if let Some(remote) = &self.answers.remote {
+            remote.publish(Some(name)).await;
+        }
+    }
+
+    /// Forgets what is remembered of all series, on every node.
+    pub(crate) async fn forget_everywhere(&self) {
+        self.forget_all().await;
+        if let Some(remote) = &self.answers.remote {
+            remote.publish(None).await;
+        }
+    }
+
+    /// Forgets what is remembered of a series in this process: its own description and state, who answers for it, and who
+    /// answers for those that read it as a covariate.
+    pub(crate) async fn forget_here(&self, name: &SeriesName) {
         // Counted first: whoever remembers later what was read before sees the count change.
         self.forgotten.fetch_add(1, Ordering::SeqCst);
         self.known_series.invalidate(name).await;
-        // It may be a covariate of any other.
-        self.answering.invalidate_all();
-        self.purger.purge(name);
+        self.answering.invalidate(name).await;
+        for reader in self.readers.take(name) {
+            self.answering.invalidate(&reader).await;
+        }
+        // Few, and one may have waited for just this.
+        self.answers.unknown.invalidate_all();
     }
 
     async fn unknown_series(&self, name: &SeriesName) -> Error {

@@ -17,8 +17,7 @@ impl Service {
     pub async fn upkeep(&self, upkeep: &Upkeep) -> Result<UpkeepDone> {
         let done = self.store.upkeep(upkeep).await?;
         if done.observations_dropped > 0 {
-            self.known_series.invalidate_all();
-            self.answering.invalidate_all();
+            self.forget_everywhere().await;
         }
         Ok(done)
     }

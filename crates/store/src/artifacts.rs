@@ -39,6 +39,17 @@ impl Artifacts {
         Ok(Self { store: Arc::new(files.with_fsync(true)) })
     }
 
+    /// Artifacts of a folder that must be there already, such as a backup's.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such folder.
+    pub fn open_folder(folder: &Path) -> Result<Self> {
+        if folder.is_dir() {
+            return Self::in_folder(folder);
+        }
+        Err(Error::NotFound { what: "folder of artifacts", name: folder.display().to_string() })
+    }
+
     /// Artifacts that vanish with the last clone.
     #[must_use]
     pub fn in_memory() -> Self {

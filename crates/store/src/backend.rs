@@ -6,10 +6,10 @@ use forewatt_domain::{Alias, Forecast, ModelVersion, Observation, Series, Series
 
 use crate::outward::{DeliveryEnd, DeliveryRecord, SourceRecord, SourceStore, WebhookRecord, WebhookStore};
 use crate::{
-    AliasMove, ForecastKey, ForecastQuery, ForecastStore, IssuedPoint, JobRecord, JobStore, Label, LabelKey,
-    LabelStore, NewVersion, ObservationRange, ObservationStore, PoolStatus, Postgres, QualityRecord,
-    QualityStore, Result, SeriesState, SeriesStore, Sqlite, Upkeep, UpkeepDone, UpkeepStore, VersionStore,
-    WriteOutcome,
+    AliasMove, ForecastKey, ForecastQuery, ForecastStore, IdentityStore, IssuedPoint, JobRecord, JobStore,
+    Label, LabelKey, LabelStore, NewVersion, ObservationRange, ObservationStore, PoolStatus, Postgres,
+    QualityRecord, QualityStore, Result, SeriesState, SeriesStore, Sqlite, Upkeep, UpkeepDone, UpkeepStore,
+    VersionStore, WriteOutcome,
 };
 
 /// A store of either kind. Cheap to clone.
@@ -249,5 +249,14 @@ impl LabelStore for Backend {
     }
     async fn labels(&self, series: &SeriesName) -> Result<Vec<Label>> {
         ask!(self, s => s.labels(series))
+    }
+}
+
+impl IdentityStore for Backend {
+    async fn identity(&self) -> Result<String> {
+        ask!(self, s => s.identity())
+    }
+    async fn renew_identity(&self) -> Result<()> {
+        ask!(self, s => s.renew_identity())
     }
 }

@@ -26,5 +26,6 @@ pub use rows::{
 };
 pub use sqlite::{Sqlite, SqliteOptions};
 pub use traits::{
-    ForecastStore, JobStore, ObservationStore, QualityStore, SeriesStore, UpkeepStore, VersionStore,
+    ForecastStore, IdentityStore, JobStore, ObservationStore, QualityStore, SeriesStore, UpkeepStore,
+    VersionStore,
 };

@@ -139,6 +139,15 @@ pub trait JobStore {
     fn fail_orphans(&self, now: Time, message: &str) -> impl Future<Output = Result<u64>> + Send;
 }
 
+/// Which store this is.
+pub trait IdentityStore {
+    /// 32 hex digits by which caches tell this store from every other. A copy of a store has its identity until it is
+    /// renewed.
+    fn identity(&self) -> impl Future<Output = Result<String>> + Send;
+    /// Gives it a new one: after a restore, and whenever revisions may name other data than they did.
+    fn renew_identity(&self) -> impl Future<Output = Result<()>> + Send;
+}
+
 /// What is done now and then.
 pub trait UpkeepStore {
     /// Lets go of observations that are older than their series' kind is kept, and makes room for those to come. A

@@ -3,6 +3,7 @@
 mod arguments;
 mod backtest;
 mod backtest_report;
+mod backup;
 mod choice;
 mod compare;
 mod compare_report;
@@ -136,6 +137,10 @@ enum Command {
     MigrateStore(migrate_store::Args),
     /// Look whether the store is well, and say what to do
     Doctor(doctor::Args),
+    /// Copy the whole store into a folder while it is used
+    Backup(backup::BackupArgs),
+    /// Make the store of the data folder out of a backup
+    Restore(backup::RestoreArgs),
     /// Check and print the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -178,6 +183,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Sources(command) => sources::run(&context, command),
         Command::Webhooks(command) => webhooks::run(&context, command),
         Command::MigrateStore(args) => migrate_store::run(&context, &args),
+        Command::Backup(args) => backup::backup(&context, &args),
+        Command::Restore(args) => backup::restore(&context, &args),
         Command::Config(command) => config::run(&context, &command),
     }
 }

@@ -54,6 +54,7 @@ pub fn run(context: &Context, _args: &Args) -> anyhow::Result<()> {
         opened.service.start_upkeep(interval, move |service| config.upkeep(service.now()));
         opened.service.start_sources();
         opened.service.start_webhooks();
+        opened.service.start_cache();
         serve(context, ports, opened, serde_json::json!({})).await
     });
     runtime.shutdown_background();

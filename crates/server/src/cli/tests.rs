@@ -64,6 +64,8 @@ fn every_command_parses() {
         "webhooks remove 0198",
         "webhooks dead --limit 3",
         "webhooks replay 0198",
+        "backup d",
+        "restore d --json",
         "config check --config f.toml",
         "config print -v --no-color",
     ] {

@@ -40,6 +40,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         text("store.data_dir", Err("is empty: name a folder such as forewatt-data".to_owned()));
     }
     text("store.url", postgres_url(&config.store.url));
+    text("cache.redis_url", forewatt_service::cache::check_redis_url(&config.cache.redis_url));
     text("store.read_url", postgres_url(&config.store.read_url));
     if !config.store.read_url.trim().is_empty() && config.store.url.trim().is_empty() {
         text("store.read_url", Err("names a replica, but store.url names no primary".to_owned()));
@@ -88,7 +89,7 @@ fn ranges(config: &Config) -> Vec<String> {
     let (server, store, cache) = (&config.server, &config.store, &config.cache);
     let (forecast, train, limits) = (&config.forecast, &config.train, &config.limits);
     let explain = &config.explain;
-    let rows: [(&str, u64, u64, u64); 37] = [
+    let rows: [(&str, u64, u64, u64); 48] = [
         ("server.body_max_bytes", server.body_max_bytes, 1_024, GIB),
         ("server.request_timeout_ms", server.request_timeout_ms, 10, HOUR_MS),
         ("server.concurrency_max", server.concurrency_max as u64, 1, 100_000),
@@ -111,6 +112,17 @@ fn ranges(config: &Config) -> Vec<String> {
         ("forecast.issued_queue_max", forecast.issued_queue_max as u64, 1, 10_000_000),
         ("cache.answers_max_bytes", cache.answers_max_bytes, 0, 1_024 * GIB),
         ("cache.answer_ttl_ms", cache.answer_ttl_ms, 1, 24 * HOUR_MS),
+        ("cache.ttl_jitter_percent", cache.ttl_jitter_percent.into(), 0, 50),
+        ("cache.stale_max_ms", cache.stale_max_ms, 0, HOUR_MS),
+        ("cache.refusal_ttl_ms", cache.refusal_ttl_ms, 0, HOUR_MS),
+        ("cache.redis_timeout_ms", cache.redis_timeout_ms, 1, 60_000),
+        ("cache.redis_failures_max", cache.redis_failures_max.into(), 1, 1_000),
+        ("cache.redis_retry_ms", cache.redis_retry_ms, 10, HOUR_MS),
+        ("cache.redis_value_max_bytes", cache.redis_value_max_bytes as u64, 1_024, GIB / 4),
+        ("cache.redis_compress_min_bytes", cache.redis_compress_min_bytes as u64, 0, GIB),
+        ("cache.lease_ms", cache.lease_ms, 10, HOUR_MS),
+        ("cache.warm_max", cache.warm_max as u64, 0, 10_000),
+        ("cache.warm_timeout_ms", cache.warm_timeout_ms, 0, HOUR_MS),
         ("cache.series_ttl_ms", cache.series_ttl_ms, 1, 24 * HOUR_MS),
         ("cache.series_max", cache.series_max, 1, 10_000_000),
         ("cache.models_max_bytes", cache.models_max_bytes, 1 << 20, 1 << 40),
@@ -152,6 +164,7 @@ mod tests {
         config.store.data_dir = "".into();
         config.store.url = "mysql://me:hunter2@db".to_owned();
         config.store.max_connections = 10;
+        config.cache.redis_url = "http://:hunter2@cache".to_owned();
         config.log.level = "forewatt=loud".to_owned();
         let found = problems(&config).join("\n");
         assert!(!found.contains("hunter2"), "{found}");
@@ -166,6 +179,7 @@ mod tests {
             "store.data_dir",
             "store.url",
             "store.min_connections",
+            "cache.redis_url",
             "log.level",
         ] {
             assert!(found.contains(&format!("{key}: ")), "{key} in {found}");

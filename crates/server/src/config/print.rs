@@ -8,7 +8,7 @@ use super::DEFAULT;
 /// Shown in place of a secret.
 const HIDDEN: &str = "(hidden)";
 /// A key whose last word is one of these holds a secret.
-const SECRET_WORDS: [&str; 4] = ["password", "secret", "token", "key"];
+const SECRET_WORDS: [&str; 5] = ["password", "pass", "secret", "token", "key"];
 
 /// The default file with the values in force in place of the defaults, each with its source when it is another.
 pub(super) fn toml(figment: &Figment) -> String {
@@ -122,6 +122,8 @@ mod tests {
             let shown = without_credentials(url);
             assert!(!shown.contains("ter2") && shown.contains("@db/x"), "{shown}");
         }
+        assert_eq!(without_credentials("redis://:hunter2@cache/0"), "redis://:(hidden)@cache/0");
+        assert!(!without_credentials("redis+unix:///run/redis.sock?pass=hunter2").contains("hunter2"));
         assert_eq!(hide_text("\"x\""), "\"(hidden)\"");
         assert!(is_secret("password") && is_secret("s3_secret_key") && !is_secret("keyboard"));
     }

@@ -16,21 +16,15 @@ pub async fn live() -> HttpResult {
     reply::json(&Health { status: "live" })
 }
 
-/// The store answers, so requests can be served.
+/// The store answers and the cache is warm, so requests can be served.
 #[utoipa::path(get, path = "/health/ready", tag = "operations",
     responses(
         (status = 200, description = "Requests can be served.", body = Health),
         (status = 503, description = "Not now.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn ready(State(app): State<AppState>) -> HttpResult {
-    match app.service.ready().await {
-        Ok(()) => reply::json(&Health { status: "ready" }),
-        Err(error) => {
-            // Whatever the store said, to a load balancer it means: not now.
-            let message = format!("the store does not answer: {}", error.message);
-            Err(forewatt_service::Error::new(forewatt_service::ErrorKind::Unavailable, message).into())
-        }
-    }
+    app.service.ready().await?;
+    reply::json(&Health { status: "ready" })
 }
 
 /// Prometheus text.
@@ -40,5 +34,6 @@ pub async fn metrics(State(app): State<AppState>) -> Response {
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     app.service.count_connections();
     app.admission.tell();
+    app.service.count_cache();
     ([(header::CONTENT_TYPE, content_type)], app.metrics.render()).into_response()
 }

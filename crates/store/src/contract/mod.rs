@@ -3,6 +3,7 @@
 //! A backend implements [`Harness`] in its tests and calls `contract_suite!(ItsHarness);`.
 
 pub mod forecasts;
+pub mod identity;
 pub mod jobs;
 pub mod labels;
 pub mod observations;
@@ -18,8 +19,8 @@ use forewatt_domain::{Observation, Resolution, Series, SeriesKind, SeriesName, T
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::{
-    Error, ForecastStore, JobStore, LabelStore, ObservationRange, ObservationStore, QualityStore,
-    SeriesStore, SourceStore, UpkeepStore, VersionStore, WebhookStore,
+    Error, ForecastStore, IdentityStore, JobStore, LabelStore, ObservationRange, ObservationStore,
+    QualityStore, SeriesStore, SourceStore, UpkeepStore, VersionStore, WebhookStore,
 };
 
 /// A whole backend, cheap to clone.
@@ -34,6 +35,7 @@ pub trait Store:
     + UpkeepStore
     + SourceStore
     + WebhookStore
+    + IdentityStore
     + Clone
     + Send
     + Sync
@@ -87,6 +89,7 @@ macro_rules! contract_suite {
                 the_newest_quality_is_read, quality_needs_its_series
             ]
             labels: [labels_are_hung_changed_and_taken_away, labels_need_their_series_and_have_limits]
+            identity: [an_identity_stays_until_it_is_renewed]
             upkeep: [old_observations_go_by_kind, an_emptied_series_goes_on]
             outward: [
                 sources_are_kept_and_taken_once, a_source_taken_away_stays_away, deliveries_wait_within_their_room,

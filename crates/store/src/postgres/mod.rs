@@ -3,6 +3,7 @@
 mod doctor;
 mod failure;
 mod forecasts;
+mod identity;
 mod jobs;
 mod known;
 mod labels;

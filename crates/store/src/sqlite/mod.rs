@@ -1,9 +1,13 @@
 //! The store in one SQLite file: nothing to install, durable, one writer and many readers at a time.
 
+mod backup;
+#[cfg(test)]
+mod backup_tests;
 mod direct;
 mod doctor;
 mod failure;
 mod forecasts;
+mod identity;
 mod jobs;
 mod labels;
 mod observations;
@@ -27,6 +31,8 @@ use sqlx::{ConnectOptions, Sqlite as Driver, Transaction};
 use crate::artifacts::Artifacts;
 use crate::{Error, Result};
 use failure::when;
+
+pub use backup::Copied;
 
 /// The database's name in the data folder.
 pub const DATABASE_FILE: &str = "forewatt.db";
