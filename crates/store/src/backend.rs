@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use forewatt_domain::{Alias, Forecast, ModelVersion, Observation, Series, SeriesName, Time, VersionId};
 
 use crate::{
-    AliasMove, ForecastKey, ForecastQuery, ForecastStore, IssuedPoint, JobRecord, JobStore, NewVersion,
+    AliasMove, AuditEntry, AuditStore, ForecastKey, ForecastQuery, ForecastStore, IssuedPoint, JobRecord, JobStore, KeyRecord, KeyStore, NewVersion,
     ObservationRange, ObservationStore, PoolStatus, Postgres, QualityRecord, QualityStore, Result,
     SeriesState, SeriesStore, Sqlite, Upkeep, UpkeepDone, UpkeepStore, VersionStore, WriteOutcome,
 };
@@ -184,5 +184,32 @@ impl JobStore for Backend {
 impl UpkeepStore for Backend {
     async fn upkeep(&self, upkeep: &Upkeep) -> Result<UpkeepDone> {
         ask!(self, s => s.upkeep(upkeep))
+    }
+}
+
+impl KeyStore for Backend {
+    async fn add_key(&self, key: &KeyRecord) -> Result<()> {
+        ask!(self, s => s.add_key(key))
+    }
+    async fn get_key(&self, id: &str) -> Result<Option<KeyRecord>> {
+        ask!(self, s => s.get_key(id))
+    }
+    async fn list_keys(&self, limit: u32) -> Result<Vec<KeyRecord>> {
+        ask!(self, s => s.list_keys(limit))
+    }
+    async fn revoke_key(&self, id: &str, at: Time) -> Result<()> {
+        ask!(self, s => s.revoke_key(id, at))
+    }
+    async fn rotate_key(&self, id: &str, ends_at: Time, next: &KeyRecord) -> Result<()> {
+        ask!(self, s => s.rotate_key(id, ends_at, next))
+    }
+}
+
+impl AuditStore for Backend {
+    async fn append_audit(&self, entries: &[AuditEntry]) -> Result<()> {
+        ask!(self, s => s.append_audit(entries))
+    }
+    async fn list_audit(&self, since: Option<Time>, limit: u32) -> Result<Vec<AuditEntry>> {
+        ask!(self, s => s.list_audit(since, limit))
     }
 }

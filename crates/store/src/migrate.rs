@@ -6,7 +6,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Backend, Error, ForecastKey, ForecastStore, JobState, JobStore, NewVersion, ObservationRange,
+    Backend, Error, ForecastKey, ForecastStore, JobState, JobStore, KeyStore, NewVersion, ObservationRange,
     ObservationStore, QualityStore, Result, SeriesState, SeriesStore, VersionStore,
 };
 
@@ -18,6 +18,8 @@ const FORECASTS_AT_ONCE: u32 = 200;
 const SERIES_AT_ONCE: u32 = 1_000;
 /// Jobs copied at most, the newest: older ones are history that nobody asks for.
 const JOBS_MAX: u32 = 10_000;
+/// Keys copied at most, the newest.
+const KEYS_MAX: u32 = 100_000;
 
 /// What was copied of one series, and that it is the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,6 +45,8 @@ pub struct Migrated {
     pub versions: u64,
     /// Records of finished jobs.
     pub jobs: u64,
+    /// Keys of the API. The audit log stays where it was written.
+    pub keys: u64,
 }
 
 /// Copies a whole store; the other may hold part of it from an earlier try, or other series. `progress` gets series
@@ -84,6 +88,14 @@ pub async fn migrate(
             to.put_job(&job).await?;
             done.jobs += 1;
         }
+    }
+    let mut keys = from.list_keys(KEYS_MAX).await?;
+    keys.reverse();
+    for key in keys {
+        if to.get_key(&key.id).await?.is_none() {
+            to.add_key(&key).await?;
+        }
+        done.keys += 1;
     }
     Ok(done)
 }

@@ -2,6 +2,7 @@
 //!
 //! A backend implements [`Harness`] in its tests and calls `contract_suite!(ItsHarness);`.
 
+pub mod access;
 pub mod forecasts;
 pub mod jobs;
 pub mod observations;
@@ -16,7 +17,7 @@ use forewatt_domain::{Observation, Resolution, Series, SeriesKind, SeriesName, T
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::{
-    Error, ForecastStore, JobStore, ObservationRange, ObservationStore, QualityStore, SeriesStore,
+    AuditStore, Error, ForecastStore, JobStore, KeyStore, ObservationRange, ObservationStore, QualityStore, SeriesStore,
     UpkeepStore, VersionStore,
 };
 
@@ -28,6 +29,8 @@ pub trait Store:
     + VersionStore
     + QualityStore
     + JobStore
+    + KeyStore
+    + AuditStore
     + UpkeepStore
     + Clone
     + Send
@@ -48,6 +51,8 @@ pub trait Harness: Sized + Send {
     fn reopen(self) -> impl Future<Output = Self> + Send;
     /// Changes a byte of a kept artifact.
     fn damage_artifact(&self, sha256: &str);
+    /// Whether the backend carries out a statement that goes past the store.
+    fn carries_out(&self, sql: &'static str) -> impl Future<Output = bool> + Send;
 }
 
 /// Instantiates every promise as a test of a [`Harness`].
@@ -80,6 +85,10 @@ macro_rules! contract_suite {
             jobs: [
                 jobs_are_kept_and_updated, orphans_fail, jobs_are_listed_newest_first,
                 the_newest_quality_is_read, quality_needs_its_series
+            ]
+            access: [
+                keys_come_back_as_kept, keys_are_listed_newest_first, a_revoked_key_stays_revoked,
+                a_rotated_key_ends_soon, the_audit_log_only_grows
             ]
             upkeep: [old_observations_go_by_kind, an_emptied_series_goes_on]
         }
