@@ -8,6 +8,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use crate::Service;
+use crate::access::carried;
 use crate::cache::Answer;
 use crate::dataset::SharedReads;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,10 +30,10 @@ impl Service {
         let answers = stream::iter(requests).map(|request| {
             let (service, shared) = (self.clone(), Arc::clone(&shared));
             // A task each: some read while others compute or encode.
-            tokio::spawn(async move {
+            tokio::spawn(carried(async move {
                 let plan = service.plan_at(&request, now).await?;
                 service.answer(&plan, Some(&shared)).await
-            })
+            }))
         });
         let broken = |error| Err(Error::internal(format!("a forecast of the batch broke off: {error}")));
         Ok(answers.buffered(AT_ONCE).map(|done| done.unwrap_or_else(broken)).collect().await)

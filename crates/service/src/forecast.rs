@@ -10,6 +10,7 @@ use forewatt_model::features;
 use forewatt_model::predict::{Predict, Predictions};
 use jiff::SignedDuration;
 
+use crate::access::{charge, may_name};
 use crate::cache::{Answer, AnswerKey, BaseKey};
 use crate::dataset::{SharedReads, View};
 use crate::error::{Error, ErrorKind, Result};
@@ -191,6 +192,7 @@ impl Service {
             Some(levels) => levels.clone(),
             None => QuantileLevels::new(self.config.forecast.levels.clone())?,
         };
+        charge(horizon.steps().saturating_mul(levels.len()));
         let (as_of, forecast_start, moved) = self.choose_start(request, info, now)?;
         let base = BaseKey {
             series: request.series.clone(),
@@ -227,6 +229,7 @@ impl Service {
         name: &SeriesName,
         version: Option<&VersionId>,
     ) -> Result<(Arc<Answering>, Arc<LoadedModel>)> {
+        may_name(name)?;
         let before = self.forgotten();
         if version.is_none()
             && let Some(known) = self.answering.get(name).await
@@ -248,7 +251,7 @@ impl Service {
         }
         let mut revisions = vec![info.state.revision];
         for covariate in &model.version.recipe.covariates {
-            revisions.push(self.series(&covariate.series).await?.state.revision);
+            revisions.push(self.found(&covariate.series).await?.state.revision);
         }
         let (version_id, weak) = (id.clone(), Arc::downgrade(&model));
         let answering = Arc::new(Answering { info, version: version_id, model: weak, revisions });

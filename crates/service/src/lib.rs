@@ -1,5 +1,6 @@
 //! The use cases, without HTTP or gRPC: every transport calls these same functions.
 
+pub mod access;
 mod answer;
 pub mod backtest;
 pub mod batch;
@@ -22,6 +23,7 @@ pub mod issued;
 pub mod jobs;
 pub mod migrate;
 pub mod models;
+pub mod net_guard;
 pub mod observations;
 pub mod optimize;
 pub mod peaks;
@@ -48,8 +50,8 @@ pub use forewatt_domain as domain;
 pub use forewatt_model::backtest::{Outcome, Refit};
 pub use forewatt_model::dataset::Dataset;
 pub use forewatt_store::{
-    ForecastQuery, IssuedPoint, JobRecord, JobState, PostgresOptions, QualityRecord, SeriesState, Upkeep,
-    UpkeepDone, WriteOutcome,
+    AuditEntry, ForecastQuery, IssuedPoint, JobRecord, JobState, KeyRecord, PostgresOptions, QualityRecord,
+    SeriesState, Upkeep, UpkeepDone, WriteOutcome,
 };
 pub use series::SeriesInfo;
 
