@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use forewatt_domain::{Alias, Forecast, ModelVersion, Observation, Series, SeriesName, Time, VersionId};
 
 use crate::{
-    AliasMove, AuditEntry, AuditStore, ForecastKey, ForecastQuery, ForecastStore, IssuedPoint, JobRecord, JobStore, KeyRecord, KeyStore, NewVersion,
-    ObservationRange, ObservationStore, PoolStatus, Postgres, QualityRecord, QualityStore, Result,
-    SeriesState, SeriesStore, Sqlite, Upkeep, UpkeepDone, UpkeepStore, VersionStore, WriteOutcome,
+    AliasMove, AuditEntry, AuditStore, ForecastKey, ForecastQuery, ForecastStore, IssuedPoint, JobRecord,
+    JobStore, KeyRecord, KeyStore, NewVersion, ObservationRange, ObservationStore, PoolStatus, Postgres,
+    QualityRecord, QualityStore, Result, SeriesState, SeriesStore, Sqlite, Upkeep, UpkeepDone, UpkeepStore,
+    VersionStore, WriteOutcome,
 };
 
 /// A store of either kind. Cheap to clone.

@@ -1,6 +1,7 @@
 //! The command line: one file a command, results on standard output, everything else on standard error.
 
 mod arguments;
+mod audit;
 mod backtest;
 mod backtest_report;
 mod choice;
@@ -16,6 +17,7 @@ mod forecast;
 mod forecast_all;
 mod import;
 mod jobs;
+mod keys;
 mod migrate_store;
 mod models;
 mod models_import;
@@ -32,7 +34,7 @@ mod whatif;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::{Loaded, Sources};
 use crate::telemetry;
@@ -123,6 +125,11 @@ enum Command {
     /// List and show background jobs
     #[command(subcommand)]
     Jobs(jobs::Command),
+    /// Make, list, replace and revoke the keys of the API
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Show who changed what, and who was refused
+    Audit(audit::Args),
     /// Move everything into another store: from SQLite to PostgreSQL, or back
     MigrateStore(migrate_store::Args),
     /// Check and print the configuration
@@ -132,14 +139,16 @@ enum Command {
 
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli) {
+    let matches = Cli::command().get_matches();
+    let name = matches.subcommand_name().unwrap_or_default().to_owned();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match run(cli, name) {
         Ok(()) => ExitCode::from(exit::OK),
         Err(error) => exit::report(&error),
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
+fn run(cli: Cli, name: String) -> anyhow::Result<()> {
     let Cli { global, command } = cli;
     let loaded = Loaded::read(&sources(&global, &command))?;
     let out = Output::new(global.json, global.quiet, global.no_color);
@@ -147,7 +156,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let filter = log_filter(&global, &loaded.config.log.level, serves);
     telemetry::start_logs(&loaded.config.log, &filter, !global.no_color);
     let data_dir_given = global.data_dir.is_some();
-    let context = Context { loaded, out };
+    let context = Context { loaded, out, command: name };
     match command {
         Command::Serve(args) => serve::run(&context, &args),
         Command::Demo(args) => demo::run(&context, &args, data_dir_given),
@@ -163,6 +172,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Features(args) => features::run(&context, &args),
         Command::Models(command) => models::run(&context, command),
         Command::Jobs(command) => jobs::run(&context, command),
+        Command::Keys(command) => keys::run(&context, command),
+        Command::Audit(args) => audit::run(&context, &args),
         Command::MigrateStore(args) => migrate_store::run(&context, &args),
         Command::Config(command) => config::run(&context, &command),
     }

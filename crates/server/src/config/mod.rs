@@ -2,6 +2,7 @@
 
 mod check;
 mod print;
+mod security;
 mod store;
 
 use std::collections::BTreeMap;
@@ -12,11 +13,13 @@ use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use forewatt_service::Upkeep;
+use forewatt_service::access::config::{AuthConfig, RateLimitConfig};
 use forewatt_service::config::{CacheConfig, ExplainConfig, ForecastConfig, LimitsConfig, TrainConfig};
 use forewatt_service::domain::{SeriesKind, Time};
 use forewatt_service::series::nearest;
 use serde::{Deserialize, Serialize};
 
+pub use security::{CorsConfig, TlsConfig};
 pub use store::StoreConfig;
 
 /// The embedded file that holds every default.
@@ -45,6 +48,14 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Explanations and what-if questions.
     pub explain: ExplainConfig,
+    /// Keys.
+    pub auth: AuthConfig,
+    /// How much a caller may ask.
+    pub rate_limit: RateLimitConfig,
+    /// Pages of other sites.
+    pub cors: CorsConfig,
+    /// Encrypted connections.
+    pub tls: TlsConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -198,9 +209,10 @@ impl Config {
     /// Where to listen. Checked when the configuration was loaded.
     ///
     /// # Errors
-    /// When the text is not an address and a port, or not one of this computer's own addresses.
+    /// When the text is not an address and a port, or one that others could reach without keys.
     pub fn listen(&self) -> Result<SocketAddr, ConfigError> {
-        check::listen(&self.server.listen).map_err(|reason| ConfigError::Invalid(vec![reason]))
+        check::listen(&self.server.listen, self.auth.required)
+            .map_err(|reason| ConfigError::Invalid(vec![reason]))
     }
 
     /// Where to answer gRPC alone; `None` where it answers beside REST.
@@ -209,7 +221,7 @@ impl Config {
     /// As [`Config::listen`].
     pub fn grpc_listen(&self) -> Result<Option<SocketAddr>, ConfigError> {
         let text = self.server.grpc_listen.trim();
-        let address = (!text.is_empty()).then(|| check::listen(text)).transpose();
+        let address = (!text.is_empty()).then(|| check::listen(text, self.auth.required)).transpose();
         address.map_err(|reason| ConfigError::Invalid(vec![reason]))
     }
 }

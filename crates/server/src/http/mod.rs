@@ -1,6 +1,9 @@
 //! REST: one file a resource, one stack of middleware, one description of it all.
 
+pub mod access;
+pub mod audit;
 pub mod compare;
+pub mod cors;
 pub mod explain;
 pub mod extract;
 pub mod forecast;
@@ -20,6 +23,7 @@ pub mod pack;
 pub mod quality;
 pub mod reconcile;
 pub mod reply;
+pub mod rights;
 pub mod schema;
 pub mod series;
 #[cfg(test)]
@@ -33,6 +37,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use axum::routing::{get, post};
+use forewatt_service::access::config::{AuthConfig, RateLimitConfig};
 use forewatt_service::series::nearest;
 use forewatt_service::{Error, ErrorKind, Service};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -58,6 +63,12 @@ pub struct HttpOptions {
     pub dashboard: bool,
     /// Answer gRPC beside REST; false where it has a port of its own.
     pub grpc: bool,
+    /// Keys.
+    pub auth: AuthConfig,
+    /// How much a caller may ask; `None` for as much as the server can do.
+    pub rate_limit: Option<RateLimitConfig>,
+    /// Origins of pages that may read and write here.
+    pub cors_origins: Vec<String>,
 }
 
 /// What every handler can reach. All clones are one: cloning counts a reference.
@@ -72,6 +83,8 @@ pub struct App {
     pub metrics: PrometheusHandle,
     /// Limits and choices.
     pub options: HttpOptions,
+    /// Keys and callers.
+    pub access: access::Access,
     /// One permit for each request that may be worked on at once.
     pub at_work: Arc<Semaphore>,
     /// How often models were asked by tensors.
@@ -106,8 +119,9 @@ impl AppState {
                 upkeep.run_upkeep();
             }
         });
+        let access = access::Access::new(&service, &options.auth, options.rate_limit.as_ref());
         let (tally, meters) = (Tally::default(), Meters::default());
-        Self(Arc::new(App { service, metrics, options, at_work, tally, stopping, meters }))
+        Self(Arc::new(App { service, metrics, options, access, at_work, tally, stopping, meters }))
     }
 
     /// Tells those who watch that the server will end.
@@ -177,6 +191,7 @@ fn api() -> Router<AppState> {
         .route("/v1/train", post(jobs::train))
         .route("/v1/jobs", get(jobs::list))
         .route("/v1/jobs/{id}", get(jobs::show))
+        .route("/v1/audit", get(audit::list))
         .route("/health/live", get(ops::live))
         .route("/health/ready", get(ops::ready))
         .route("/metrics", get(ops::metrics))

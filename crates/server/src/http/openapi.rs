@@ -10,7 +10,7 @@ use crate::error::{FieldError, HttpResult, Problem};
 use crate::http::extract::Params;
 use crate::http::reply::Held;
 use crate::http::{
-    compare, explain, forecast, holidays, import_model, issued, jobs, models, observations, oip, ops,
+    audit, compare, explain, forecast, holidays, import_model, issued, jobs, models, observations, oip, ops,
     optimize, quality, reconcile, reply, series, timeseries,
 };
 
@@ -36,7 +36,7 @@ use crate::http::{
         oip::server, oip::live, oip::ready, oip::models, oip::metadata, oip::model_ready, oip::config,
         oip::all_statistics, oip::statistics, oip::infer, oip::index, oip::load, oip::unload,
         timeseries::forecast, timeseries::models,
-        ops::live, ops::ready, ops::metrics,
+        ops::live, ops::ready, ops::metrics, audit::list,
     ),
     components(schemas(Problem, FieldError)),
     tags(

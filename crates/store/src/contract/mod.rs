@@ -17,8 +17,8 @@ use forewatt_domain::{Observation, Resolution, Series, SeriesKind, SeriesName, T
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::{
-    AuditStore, Error, ForecastStore, JobStore, KeyStore, ObservationRange, ObservationStore, QualityStore, SeriesStore,
-    UpkeepStore, VersionStore,
+    AuditStore, Error, ForecastStore, JobStore, KeyStore, ObservationRange, ObservationStore, QualityStore,
+    SeriesStore, UpkeepStore, VersionStore,
 };
 
 /// A whole backend, cheap to clone.

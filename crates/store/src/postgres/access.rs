@@ -26,8 +26,7 @@ const ADD: &str = "INSERT INTO api_key (id, name, sha256, scopes, series, create
 const REVOKE: &str = "UPDATE api_key SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1";
 const REPLACE: &str = "UPDATE api_key SET expires_at = least(expires_at, $2), successor = $3 \
                        WHERE id = $1 AND revoked_at IS NULL AND successor IS NULL";
-const APPEND: &str =
-    "INSERT INTO audit (at, actor, action, outcome, series, before, after, request_id, count) \
+const APPEND: &str = "INSERT INTO audit (at, actor, action, outcome, series, before, after, request_id, count) \
                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const LIST: &str = "SELECT at, actor, action, outcome, series, before, after, request_id, count FROM audit \
                     WHERE at >= $1 ORDER BY at DESC, id DESC LIMIT $2";
