@@ -75,7 +75,7 @@ impl Certificates {
                     Ok(true) => tracing::info!("new certificates are in force for new connections"),
                     Ok(false) => (),
                     Err(error) => {
-                        tracing::error!(error = %format!("{error:#}"), "the certificates stay as they were")
+                        tracing::error!(error = %format!("{error:#}"), "the certificates stay as they were");
                     }
                 }
             }
@@ -224,7 +224,7 @@ impl Hangup {
         {
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

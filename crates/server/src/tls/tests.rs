@@ -144,7 +144,7 @@ fn what_cannot_be_read_is_named() {
     std::fs::write(&house.config.private_key_file, other.1).unwrap();
     let Err(error) = Certificates::read(&house.config) else { panic!("another's key") };
     assert!(error.to_string().contains("do not belong together"), "{error}");
-    let missing = TlsConfig { private_key_file: "no/such.pem".into(), ..house.config.clone() };
+    let missing = TlsConfig { private_key_file: "no/such.pem".into(), ..house.config };
     let Err(error) = Certificates::read(&missing) else { panic!("no key") };
     assert!(error.to_string().contains("no/such.pem"), "{error}");
 }
