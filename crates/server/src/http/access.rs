@@ -263,20 +263,23 @@ impl Visit {
         response
     }
 
-    /// Writes what was changed into the audit log, once, in a task of its own: it must not end with its client.
+    /// Writes what was changed, or refused on the way, into the audit log, once; in a task of its own, for it must not
+    /// end with its client.
     fn write(&mut self) -> Option<JoinHandle<()>> {
-        if self.is_written || !self.call.has_changes() {
+        if self.is_written || !(self.call.has_changes() || self.call.was_refused()) {
             return None;
         }
         self.is_written = true;
-        let (service, call, action) =
-            (self.app.service.clone(), Arc::clone(&self.call), self.asking.action());
+        let (app, call, asking) = (self.app.clone(), Arc::clone(&self.call), self.asking.clone());
         let outcome = self.outcome.map_or_else(|| "the client left".to_owned(), |status| status.to_string());
-        let id = self.asking.id().to_owned();
         // Without a runtime the process is ending.
         let runtime = tokio::runtime::Handle::try_current().ok()?;
         Some(runtime.spawn(async move {
-            if let Err(error) = service.audit_call(&call, &action, &outcome, &id).await {
+            if call.was_refused() {
+                note(&app, call.actor(), Refusal::Scope, &asking).await;
+            }
+            let (action, id) = (asking.action(), asking.id());
+            if let Err(error) = app.service.audit_call(&call, &action, &outcome, id).await {
                 tracing::error!(%error, request_id = id, "a change could not be written into the audit log");
             }
         }))

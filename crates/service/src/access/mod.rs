@@ -12,7 +12,7 @@ mod rate;
 mod tests;
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use forewatt_domain::{Reach, SeriesName, VersionId};
@@ -42,6 +42,7 @@ pub struct Call {
     reach: Option<Reach>,
     changes: Mutex<Vec<Change>>,
     values: AtomicU64,
+    refused: AtomicBool,
 }
 
 /// A series that a call was about to change, and what it was before.
@@ -56,7 +57,13 @@ impl Call {
     #[must_use]
     pub fn new(actor: impl Into<String>, reach: &Reach) -> Arc<Self> {
         let reach = (!reach.is_all()).then(|| reach.clone());
-        Arc::new(Self { actor: actor.into(), reach, changes: Mutex::default(), values: AtomicU64::new(0) })
+        Arc::new(Self {
+            actor: actor.into(),
+            reach,
+            changes: Mutex::default(),
+            values: AtomicU64::new(0),
+            refused: AtomicBool::new(false),
+        })
     }
 
     /// Who calls.
@@ -85,6 +92,12 @@ impl Call {
     #[must_use]
     pub fn values(&self) -> u64 {
         self.values.load(Ordering::Relaxed)
+    }
+
+    /// Whether it named a series that it may not name.
+    #[must_use]
+    pub fn was_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 
     fn covers(&self, name: &SeriesName) -> bool {
@@ -139,12 +152,18 @@ pub fn covers_version(id: &VersionId) -> bool {
 /// # Errors
 /// `Forbidden`, in the same words whether there is such a series or not.
 pub(crate) fn may_name(name: &SeriesName) -> Result<()> {
-    if covers(name) { Ok(()) } else { Err(forbidden()) }
+    if covers(name) { Ok(()) } else { Err(refuse()) }
 }
 
 /// Refuses a version of such a series.
 pub(crate) fn may_name_version(id: &VersionId) -> Result<()> {
-    if covers_version(id) { Ok(()) } else { Err(forbidden()) }
+    if covers_version(id) { Ok(()) } else { Err(refuse()) }
+}
+
+/// Remembers for the audit log that the present call was refused.
+fn refuse() -> Error {
+    let _ = CALL.try_with(|call| call.refused.store(true, Ordering::Relaxed)); // without a call nothing is refused
+    forbidden()
 }
 
 /// The refusal of whatever the caller has no right to.

@@ -192,6 +192,11 @@ async fn anothers_series_is_refused_as_what_is_not_there() {
         assert_eq!(without(&first), without(&second), "{}", there.1);
         assert!(String::from_utf8_lossy(&first.body).contains(FORBIDDEN), "{}", there.1);
     }
+    let lines = audit(&server).await;
+    assert_eq!(lines[0].outcome, "refused: not in its rights");
+    assert_eq!(lines[0].actor, format!("key {} (tester)", mine.record.id));
+    let refused = lines.iter().filter(|line| line.outcome.starts_with("refused")).count();
+    assert_eq!(refused, 2 * of("x").len(), "each of them is written");
     let info = server.service.series(&"city.load".parse().unwrap()).await.unwrap();
     assert_eq!(info.series.unit, "MW", "nothing was changed");
 }
