@@ -2,6 +2,7 @@
 //!
 //! Every instant is UTC ([`Time`]); civil time exists only in [`civil`] and [`calendar`].
 
+pub mod access;
 pub mod calendar;
 pub mod choice;
 pub mod civil;
@@ -13,6 +14,7 @@ pub mod series;
 pub mod time;
 pub mod version;
 
+pub use access::{Reach, Scope};
 pub use choice::{Choice, Inputs, Penalty, Transform, TreeExtra};
 pub use civil::{CivilTime, Zone};
 pub use forecast::{Forecast, ForecastPoint, QuantileLevels};

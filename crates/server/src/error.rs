@@ -124,6 +124,7 @@ impl Problem {
 const fn http_face(kind: ErrorKind) -> (StatusCode, &'static str) {
     match kind {
         ErrorKind::InvalidInput => (StatusCode::BAD_REQUEST, "The request is not valid"),
+        ErrorKind::Forbidden => (StatusCode::FORBIDDEN, "Not in your rights"),
         ErrorKind::NotFound => (StatusCode::NOT_FOUND, "Not found"),
         ErrorKind::Conflict => (StatusCode::CONFLICT, "In conflict with what is stored"),
         ErrorKind::NoModel => (StatusCode::CONFLICT, "The series has no model yet"),
@@ -140,6 +141,7 @@ const fn http_face(kind: ErrorKind) -> (StatusCode, &'static str) {
 pub const fn grpc_code(kind: ErrorKind) -> Code {
     match kind {
         ErrorKind::InvalidInput => Code::InvalidArgument,
+        ErrorKind::Forbidden => Code::PermissionDenied,
         ErrorKind::NotFound => Code::NotFound,
         ErrorKind::Conflict | ErrorKind::NoModel | ErrorKind::InsufficientData => Code::FailedPrecondition,
         ErrorKind::TooLarge => Code::OutOfRange,

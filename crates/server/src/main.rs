@@ -11,6 +11,7 @@ mod plot;
 mod sample;
 mod table;
 mod telemetry;
+mod tls;
 
 use std::process::ExitCode;
 

@@ -320,7 +320,7 @@ fn failures_have_their_codes_and_their_mends() {
         ("backtest --series city.load --from 2024-03-05 --to 2024-03-01", 4, "--from"),
         ("backtest --file load.csv --time time --target mw --from 2030-01-01 --to 2030-02-01", 4, "2024"),
         ("config check --config none.toml", 2, "none.toml"),
-        ("serve --listen 0.0.0.0:8080", 2, "proxy with authentication"),
+        ("serve --listen 0.0.0.0:8080", 2, "auth.required = true"),
     ] {
         let (found, text) = house.bad(&line.split(' ').collect::<Vec<_>>());
         assert!(text.contains(mend), "{line}: {text}");

@@ -3,6 +3,8 @@
 //! `cargo run --release -p forewatt-service --example batching -- QUESTIONS AT_ONCE together|alone`: a model of the family
 //! gbdt is learned, the questions are asked, and every answer is compared with that of another order of asking.
 
+mod shared;
+
 use std::collections::hash_map::DefaultHasher;
 use std::error::Error;
 use std::hash::{Hash, Hasher};
@@ -11,12 +13,8 @@ use std::sync::Arc;
 
 use forewatt_domain::{Resolution, Series, SeriesKind, Time, Zone};
 use forewatt_service::Service;
-use forewatt_service::batching::BatchingConfig;
-use forewatt_service::config::{
-    CacheConfig, Config, ExplainConfig, ForecastConfig, LimitsConfig, TrainConfig,
-};
+use forewatt_service::config::Config;
 use forewatt_service::infer::{Inferred, Rows};
-use forewatt_service::ladder::DegradationConfig;
 use forewatt_service::observations::NewObservation;
 use forewatt_service::train::TrainRequest;
 use forewatt_store::Sqlite;
@@ -31,50 +29,12 @@ fn now() -> Time {
     Time::from_seconds(1_767_225_600)
 }
 
-fn config(enabled: bool) -> Config {
-    Config {
-        forecast: ForecastConfig {
-            horizon: "PT48H".to_owned(),
-            levels: vec![0.1, 0.5, 0.9],
-            data_age_max_hours: 48,
-            completeness_min: 0.8,
-            fixed_now: String::new(),
-            batch_max: 1_000,
-            batch_values_max: 1_000_000,
-            issued_queue_max: 1_000,
-        },
-        cache: CacheConfig {
-            answers_max_bytes: 1 << 20,
-            answer_ttl_ms: 1_000,
-            series_ttl_ms: 1_000,
-            series_max: 10,
-            models_max_bytes: 1 << 30,
-        },
-        train: TrainConfig {
-            family: "gbdt".to_owned(),
-            backtest_days: 3,
-            rows_max: 40_000,
-            seed: 1,
-            jobs_queue_max: 1,
-            jobs_running_max: 1,
-        },
-        limits: LimitsConfig { read_points_max: 400_000, write_points_max: 100_000, list_max: 100 },
-        explain: ExplainConfig {
-            background_days: 28,
-            evaluations_max: 200_000,
-            overrides_max: 50,
-            override_values_max: 5_000,
-        },
-        degradation: DegradationConfig {
-            enabled: true,
-            versions_max: 3,
-            retry_after_ms: 30_000,
-            seasonal_days: 56,
-            seasonal_ttl_ms: 3_600_000,
-            silence_max_hours: 24,
-        },
-        batching: BatchingConfig { enabled, rows_max: 1_024, delay_max_us: 0, calls_max: 0 },
-    }
+fn config(enabled: bool) -> Result<Config, AnyError> {
+    let mut config = shared::defaults()?;
+    config.train.family = "gbdt".to_owned();
+    config.train.backtest_days = 3;
+    config.batching.enabled = enabled;
+    Ok(config)
 }
 
 /// The `serial`-th question: one row that no other question has.
@@ -112,7 +72,7 @@ async fn main() -> Result<(), AnyError> {
     };
     let (questions, at_once): (u64, usize) = (questions.parse()?, at_once.parse()?);
     let store = Sqlite::in_memory().await?.into();
-    let service = Service::with_store(store, config(how == "together"), Arc::new(now));
+    let service = Service::with_store(store, config(how == "together")?, Arc::new(now));
     let name: forewatt_domain::SeriesName = "load".parse()?;
     service
         .put_series(&Series {

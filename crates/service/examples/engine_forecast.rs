@@ -4,6 +4,8 @@
 //! Everything lives in a temporary folder. Wall times suffer from whoever else uses the machine; the processor's time
 //! beside them hardly does.
 
+mod shared;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,13 +16,8 @@ use forewatt_domain::{
 };
 use forewatt_model::artifact::{self, Artifact};
 use forewatt_service::Service;
-use forewatt_service::batching::BatchingConfig;
-use forewatt_service::config::{
-    CacheConfig, CdnConfig, Config, ExplainConfig, ForecastConfig, LimitsConfig, OutwardConfig,
-    SourcesConfig, TrainConfig, WebhooksConfig,
-};
+use forewatt_service::config::Config;
 use forewatt_service::forecast::ForecastRequest;
-use forewatt_service::ladder::DegradationConfig;
 use forewatt_service::train::TrainRequest;
 use forewatt_store::{
     Backend, NewVersion, ObservationStore, SeriesStore, Sqlite, SqliteOptions, VersionStore,
@@ -95,108 +92,18 @@ fn name(i: usize) -> Result<SeriesName, AnyError> {
 }
 
 fn open(store: &Backend) -> Result<Service, AnyError> {
-    Ok(Service::with_store(store.clone(), config(), Arc::new(now)))
+    Ok(Service::with_store(store.clone(), config()?, Arc::new(now)))
 }
 
-/// The defaults of `config/default.toml`, with room for a thousand series in one batch.
-fn config() -> Config {
-    Config {
-        forecast: ForecastConfig {
-            horizon: "PT48H".to_owned(),
-            levels: (1..10).map(|i| f64::from(i) / 10.0).collect(),
-            data_age_max_hours: 48,
-            completeness_min: 0.8,
-            fixed_now: String::new(),
-            batch_max: 10_000,
-            batch_values_max: 10_000_000,
-            issued_queue_max: 10_000,
-        },
-        cache: CacheConfig {
-            answers_max_bytes: 64 << 20,
-            answer_ttl_ms: 300_000,
-            series_ttl_ms: 1_000,
-            series_max: 10_000,
-            models_max_bytes: 4_000_000_000,
-            ttl_jitter_percent: 0,
-            stale_max_ms: 0,
-            refusal_ttl_ms: 500,
-            redis_url: String::new(),
-            redis_timeout_ms: 1_000,
-            redis_failures_max: 3,
-            redis_retry_ms: 20,
-            redis_value_max_bytes: 1_000_000,
-            redis_compress_min_bytes: 1_000,
-            lease_ms: 60_000,
-            warm_max: 10,
-            warm_timeout_ms: 60_000,
-        },
-        train: TrainConfig {
-            family: "ensemble".to_owned(),
-            backtest_days: 7,
-            rows_max: 40_000,
-            seed: 1,
-            jobs_queue_max: 1,
-            jobs_running_max: 1,
-        },
-        limits: LimitsConfig { read_points_max: 400_000, write_points_max: 100_000, list_max: 10_000 },
-        explain: ExplainConfig {
-            background_days: 28,
-            evaluations_max: 200_000,
-            overrides_max: 50,
-            override_values_max: 5_000,
-        },
-        degradation: DegradationConfig {
-            enabled: true,
-            versions_max: 3,
-            retry_after_ms: 60_000,
-            seasonal_days: 56,
-            seasonal_ttl_ms: 60_000,
-            silence_max_hours: 24,
-        },
-        batching: BatchingConfig { enabled: false, rows_max: 256, delay_max_us: 0, calls_max: 1 },
-        outward: calls_nobody(),
-    }
-}
-
-fn calls_nobody() -> OutwardConfig {
-    OutwardConfig {
-        connect_timeout_ms: 1_000,
-        request_timeout_ms: 1_000,
-        total_timeout_ms: 1_000,
-        retries_max: 0,
-        retry_backoff_ms: 1,
-        retry_backoff_max_ms: 1,
-        retry_budget_percent: 0,
-        breaker_failures: 1,
-        breaker_open_ms: 1_000,
-        breaker_open_max_ms: 1_000,
-        breaker_probes: 1,
-        concurrency_max: 1,
-        waiting_max: 0,
-        body_max_bytes: 1_024,
-        allow_networks: Vec::new(),
-        sources: SourcesConfig { sources_max: 1, running_max: 1, poll_interval_ms: 1_000 },
-        webhooks: WebhooksConfig {
-            webhooks_max: 1,
-            queue_max: 1,
-            dead_max: 1,
-            attempts_max: 1,
-            backoff_ms: 1_000,
-            backoff_max_ms: 1_000,
-            running_max: 1,
-            poll_interval_ms: 1_000,
-        },
-        cdn: CdnConfig {
-            client_max_age_s: 0,
-            client_stale_while_revalidate_s: 0,
-            max_age_s: 0,
-            stale_while_revalidate_s: 0,
-            stale_if_error_s: 0,
-            purge_urls: Vec::new(),
-            purge_method: "PURGE".to_owned(),
-            purge_queue_max: 1,
-        },
-    }
+/// The defaults, with room for a thousand series in one batch.
+fn config() -> Result<Config, AnyError> {
+    let mut config = shared::defaults()?;
+    config.forecast.batch_max = 10_000;
+    config.forecast.batch_values_max = 10_000_000;
+    config.forecast.issued_queue_max = 10_000;
+    config.cache.models_max_bytes = 4_000_000_000;
+    config.limits.list_max = 10_000;
+    Ok(config)
 }
 
 fn described(name: SeriesName, kind: SeriesKind, unit: &str) -> Result<Series, AnyError> {

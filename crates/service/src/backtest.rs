@@ -68,6 +68,9 @@ impl Service {
         progress: Progress,
     ) -> Result<Outcome> {
         check_covariates(series, &request.covariates)?;
+        for covariate in &request.covariates {
+            self.series(&covariate.series).await?; // named by the caller
+        }
         let dataset = self.load_history(series, &request.covariates).await?;
         let request = request.clone();
         blocking(move || run(&dataset, &request, &progress)).await?

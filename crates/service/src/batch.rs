@@ -11,6 +11,7 @@ use futures::stream;
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::Service;
+use crate::access::carried;
 use crate::cache::Answer;
 use crate::dataset::SharedReads;
 use crate::error::{Error, ErrorKind, Result};
@@ -49,9 +50,9 @@ impl Service {
         let answers = stream::iter(requests).map(|request| {
             let (service, shared) = (self.clone(), Arc::clone(&shared));
             // A task each: some read while others compute or encode. It ends when nobody waits for the batch any more.
-            AbortOnDrop(tokio::spawn(
-                async move { service.answer_by_rungs(&request, now, Some(&shared)).await },
-            ))
+            AbortOnDrop(tokio::spawn(carried(async move {
+                service.answer_by_rungs(&request, now, Some(&shared)).await
+            })))
         });
         let broken = |error| Err(Error::internal(format!("a forecast of the batch broke off: {error}")));
         Ok(answers.buffered(AT_ONCE).map(|done| done.unwrap_or_else(broken)).collect().await)

@@ -6,6 +6,7 @@ use std::time::Instant;
 use forewatt_domain::{Forecast, SeriesName, VersionId};
 
 use crate::Service;
+use crate::access::may_name;
 use crate::answer;
 use crate::cache::{Answer, Found, Kept};
 use crate::dataset::SharedReads;
@@ -142,6 +143,7 @@ impl Service {
         name: &SeriesName,
         version: Option<&VersionId>,
     ) -> Result<(Arc<Answering>, Arc<LoadedModel>)> {
+        may_name(name)?;
         if version.is_some() {
             return self.find_answering(name, version).await;
         }
@@ -203,7 +205,7 @@ impl Service {
         }
         let mut revisions = vec![info.state.revision];
         for covariate in &model.version.recipe.covariates {
-            revisions.push(self.series(&covariate.series).await?.state.revision);
+            revisions.push(self.found(&covariate.series).await?.state.revision);
         }
         let weak = Arc::downgrade(&model);
         Ok((Arc::new(Answering { info, model: weak, revisions, rung, why }), model))

@@ -86,7 +86,7 @@ impl Service {
         };
         let mut columns = Vec::with_capacity(covariates.len());
         for covariate in covariates {
-            let info = self.series(&covariate.series).await?;
+            let info = self.found(&covariate.series).await?;
             let series = info.series.clone();
             let (grid, from) = match (view, info.state.first_valid_time) {
                 (View::Revisions { .. }, Some(begin)) => {

@@ -10,6 +10,8 @@ use forewatt_domain::time::TimeError;
 pub enum ErrorKind {
     /// The input is malformed or out of range; trying again cannot help.
     InvalidInput,
+    /// The caller has no right to it.
+    Forbidden,
     /// There is no such series, version, job or forecast.
     NotFound,
     /// It exists already and differs, or a rule forbids the change now.
@@ -36,6 +38,7 @@ impl ErrorKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidInput => "invalid_input",
+            Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::Conflict => "conflict",
             Self::NoModel => "no_model",

@@ -9,6 +9,7 @@ use forewatt_model::features;
 use forewatt_model::predict::{Predict, Predictions};
 use jiff::SignedDuration;
 
+use crate::access::charge;
 use crate::cache::{Answer, AnswerKey, BaseKey};
 use crate::dataset::{SharedReads, View};
 use crate::error::{Error, ErrorKind, Result};
@@ -164,6 +165,7 @@ impl Service {
             Some(levels) => levels.clone(),
             None => QuantileLevels::new(self.config.forecast.levels.clone())?,
         };
+        charge(horizon.steps().saturating_mul(levels.len()));
         let (as_of, forecast_start, moved) = self.choose_start(request, info, now)?;
         let base = BaseKey {
             series: request.series.clone(),

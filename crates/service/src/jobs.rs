@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Weak};
 
+use forewatt_domain::Reach;
 use forewatt_store::{JobRecord, JobState, JobStore};
 use tokio::sync::{Mutex, mpsc};
 
+use crate::access::{self, Call, covers_all};
 use crate::error::{Error, ErrorKind, Result};
 use crate::train::TrainRequest;
 use crate::{Inner, Service};
@@ -21,11 +23,19 @@ pub enum Work {
 
 /// Where jobs wait.
 pub struct Queue {
-    sender: mpsc::Sender<(JobRecord, Work)>,
+    sender: mpsc::Sender<Queued>,
+}
+
+/// Work that waits.
+pub(crate) struct Queued {
+    job: JobRecord,
+    work: Work,
+    /// Who asked for it, for the audit log.
+    by: String,
 }
 
 /// The workers' end of the queue.
-pub(crate) type Inbox = Arc<Mutex<mpsc::Receiver<(JobRecord, Work)>>>;
+pub(crate) type Inbox = Arc<Mutex<mpsc::Receiver<Queued>>>;
 
 impl Queue {
     pub(crate) fn new(queue_max: usize) -> (Self, Inbox) {
@@ -44,13 +54,18 @@ pub(crate) fn start_workers(service: &Service, inbox: &Inbox) {
 async fn work_off(service: Weak<Inner>, inbox: Inbox) {
     loop {
         let next = inbox.lock().await.recv().await;
-        let Some((job, work)) = next else { return };
+        let Some(Queued { job, work, by }) = next else { return };
         let Some(inner) = service.upgrade() else { return };
-        run(&Service(inner), job, work).await;
+        let (service, call) = (Service(inner), Call::new(format!("job {}{by}", job.id), &Reach::all()));
+        let outcome = call.scope(run(&service, job, work)).await;
+        if let Err(error) = service.audit_call(&call, "train", outcome, "").await {
+            tracing::error!(%error, "what a job changed could not be written into the audit log");
+        }
     }
 }
 
-async fn run(service: &Service, mut job: JobRecord, work: Work) {
+/// Does a job and tells how it ended.
+async fn run(service: &Service, mut job: JobRecord, work: Work) -> &'static str {
     job.state = JobState::Running;
     service.record(&mut job, "started").await;
     let (updates, mut inbox) = mpsc::channel::<(f64, String)>(64);
@@ -78,12 +93,20 @@ async fn run(service: &Service, mut job: JobRecord, work: Work) {
         Ok(result) => {
             (job.state, job.progress, job.result) = (JobState::Succeeded, 1.0, Some(result));
             service.record(&mut job, "done").await;
+            "succeeded"
         }
         Err(error) => {
             job.state = JobState::Failed;
             service.record(&mut job, &error.to_string()).await;
+            "failed"
         }
     }
+}
+
+/// Whether the present call may see a job: its series decides.
+fn may_see(job: &JobRecord) -> bool {
+    let series = job.payload.get("series").and_then(|name| name.as_str()?.parse().ok());
+    covers_all() || series.is_some_and(|name| access::covers(&name))
 }
 
 impl Service {
@@ -110,12 +133,14 @@ impl Service {
             created_at: now,
             updated_at: now,
         };
+        self.will_change(&request.series).await?;
         let place = self.jobs.sender.try_reserve().map_err(|_| {
             let max = self.config.train.jobs_queue_max;
             Error::new(ErrorKind::Unavailable, format!("{max} jobs wait already: try again when one is done"))
         })?;
         self.store.put_job(&job).await?;
-        place.send((job.clone(), work));
+        let by = access::current().map_or_else(String::new, |call| format!(" of {}", call.actor()));
+        place.send(Queued { job: job.clone(), work, by });
         Ok(job)
     }
 
@@ -124,7 +149,7 @@ impl Service {
     /// # Errors
     /// `NotFound`.
     pub async fn job(&self, id: &str) -> Result<JobRecord> {
-        let job = self.store.get_job(id).await?;
+        let job = self.store.get_job(id).await?.filter(may_see);
         job.ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("there is no job `{id}`; GET /v1/jobs lists the latest"))
         })
@@ -135,7 +160,12 @@ impl Service {
     /// # Errors
     /// When the store fails.
     pub async fn list_jobs(&self, limit: Option<u32>) -> Result<Vec<JobRecord>> {
-        Ok(self.store.list_jobs(limit.unwrap_or(100).min(self.config.limits.list_max)).await?)
+        let (limit, all) = (limit.unwrap_or(100), self.config.limits.list_max);
+        let read = if covers_all() { limit.min(all) } else { all };
+        let mut jobs = self.store.list_jobs(read).await?;
+        jobs.retain(may_see);
+        jobs.truncate(limit as usize);
+        Ok(jobs)
     }
 
     /// Marks the jobs of a process that stopped as failed; call once when a server starts.

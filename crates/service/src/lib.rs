@@ -1,5 +1,6 @@
 //! The use cases, without HTTP or gRPC: every transport calls these same functions.
 
+pub mod access;
 pub mod admission;
 mod answer;
 pub mod backtest;
@@ -29,6 +30,7 @@ pub mod jobs;
 pub mod ladder;
 pub mod migrate;
 pub mod models;
+pub mod net_guard;
 pub mod observations;
 pub mod optimize;
 pub mod peaks;
@@ -59,8 +61,8 @@ pub use forewatt_domain as domain;
 pub use forewatt_model::backtest::{Outcome, Refit};
 pub use forewatt_model::dataset::Dataset;
 pub use forewatt_store::{
-    ForecastQuery, IssuedPoint, JobRecord, JobState, Label, LabelKey, LabelKind, PostgresOptions,
-    QualityRecord, SeriesState, Upkeep, UpkeepDone, WriteOutcome,
+    AuditEntry, ForecastQuery, IssuedPoint, JobRecord, JobState, KeyRecord, Label, LabelKey, LabelKind,
+    PostgresOptions, QualityRecord, SeriesState, Upkeep, UpkeepDone, WriteOutcome,
 };
 pub use series::SeriesInfo;
 

@@ -12,6 +12,7 @@ use moka::policy::EvictionPolicy;
 use serde::Serialize;
 
 use crate::Service;
+use crate::access::{covers, covers_all, may_name_version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::series::nearest;
 
@@ -129,13 +130,15 @@ impl Service {
     /// A version by id.
     ///
     /// # Errors
-    /// `NotFound` with the nearest id.
+    /// `NotFound` with the nearest id; `Forbidden`.
     pub async fn version(&self, id: &VersionId) -> Result<ModelVersion> {
+        may_name_version(id)?;
         if let Some(version) = self.store.get_version(id).await? {
             return Ok(version);
         }
         let all = self.store.list_versions(None, self.config.limits.list_max).await?;
-        let hint = match nearest(id.as_str(), all.iter().map(|version| version.id.as_str())) {
+        let hint = match nearest(id.as_str(), all.iter().filter(|v| covers(&v.series)).map(|v| v.id.as_str()))
+        {
             Some(near) => format!("did you mean `{near}`?"),
             None => "`forewatt models list` or GET /v1/models shows what there is".to_owned(),
         };
@@ -155,11 +158,18 @@ impl Service {
             self.series(name).await?;
         }
         let limit = limit.unwrap_or(u32::MAX).min(self.config.limits.list_max);
-        Ok(self.store.list_versions(series, limit).await?)
+        if series.is_some() || covers_all() {
+            return Ok(self.store.list_versions(series, limit).await?);
+        }
+        let mut all = self.store.list_versions(None, self.config.limits.list_max).await?;
+        all.retain(|version| covers(&version.series));
+        all.truncate(limit as usize);
+        Ok(all)
     }
 
     /// A version's model, decoded once and then shared as long as there is room for it.
     pub(crate) async fn load_model(&self, id: &VersionId) -> Result<Arc<LoadedModel>> {
+        may_name_version(id)?;
         let LoadedModels { models, meters } = &self.loaded_models;
         if let Some(model) = models.get(id).await {
             meters.hits.increment(1);

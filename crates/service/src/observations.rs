@@ -8,6 +8,7 @@ use forewatt_store::{ObservationRange, ObservationStore, WriteOutcome};
 use serde::Serialize;
 
 use crate::Service;
+use crate::access::{charge, may_name};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{self, ImportOptions, Report, SeriesDefaults, Source};
 use crate::series::check_region;
@@ -72,6 +73,7 @@ impl Service {
         self.check_range(from, to, step.micros())?;
         let range = ObservationRange { series: query.series.clone(), from, to };
         let observations = self.store.read_as_of(&range, as_of).await?;
+        charge(observations.len());
         let unit = info.series.unit.clone();
         Ok(ObservationPage { series: query.series.clone(), unit, from, to, as_of, observations })
     }
@@ -108,6 +110,10 @@ impl Service {
     ) -> Result<Report> {
         check_region(defaults.holiday_region.as_deref())?;
         let names: Vec<SeriesName> = options.columns.iter().map(|map| map.series.clone()).collect();
+        for name in &names {
+            // A rehearsal changes nothing, but tells what there is.
+            if dry_run { may_name(name)? } else { self.will_change(name).await? }
+        }
         let report =
             ingest::import(&self.store, source, options, defaults, dry_run, progress, self.now()).await;
         for name in &names {
@@ -126,6 +132,8 @@ impl Service {
         new: &[NewObservation],
     ) -> Result<WriteOutcome> {
         let info = self.series(name).await?;
+        self.will_change(name).await?;
+        charge(new.len());
         let max = self.config.limits.write_points_max;
         if new.len() > max {
             let message = format!("{} observations in one write, the limit is {max}: split them", new.len());

@@ -131,6 +131,7 @@ impl Service {
             )
         })
         .await??;
+        self.will_change(&parent.series).await?;
         let artifact_sha256 = self.store.put_artifact(&made.bytes).await?;
         let version =
             self.store.add_version(new_version(&parent, &made, artifact_sha256, self.now())).await?;

@@ -122,6 +122,7 @@ impl Service {
     }
 
     async fn move_champion(&self, version: &ModelVersion, reason: &str) -> Result<()> {
+        self.will_change(&version.series).await?;
         self.store.set_alias(&version.series, Alias::Champion, &version.id, self.now(), reason).await?;
         self.forget_series(&version.series).await;
         self.outbox.tell(&Event::model_promoted(version, reason), self.now()).await;

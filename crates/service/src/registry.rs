@@ -66,6 +66,7 @@ impl Service {
     /// `NotFound` for the series or the version; `InvalidInput` beyond the limits of labels.
     pub async fn hang_label(&self, label: &Label) -> Result<()> {
         self.own_version(&label.key).await?;
+        self.will_change(&label.key.series).await?;
         Ok(self.store.put_label(label).await?)
     }
 
@@ -75,6 +76,7 @@ impl Service {
     /// `NotFound` for the series or the version.
     pub async fn take_label(&self, key: &LabelKey) -> Result<bool> {
         self.own_version(key).await?;
+        self.will_change(&key.series).await?;
         Ok(self.store.remove_label(key).await?)
     }
 
@@ -91,6 +93,7 @@ impl Service {
     ) -> Result<()> {
         let key = alias_key(series, alias)?;
         self.own_version(&LabelKey { version: id.to_string(), ..key.clone() }).await?;
+        self.will_change(series).await?;
         match alias.parse::<Alias>() {
             Ok(Alias::Champion) => self.promote(id, Some(reason)).await.map(drop),
             Ok(other) => {
@@ -111,6 +114,7 @@ impl Service {
             let message = format!("`{alias}` cannot be taken away, only moved: set it on another version");
             return Err(Error::new(ErrorKind::Conflict, message));
         }
+        self.will_change(series).await?;
         self.store.remove_label(&alias_key(series, alias)?).await?;
         Ok(())
     }

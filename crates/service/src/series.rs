@@ -10,6 +10,7 @@ use forewatt_store::{SeriesState, SeriesStore, VersionStore};
 use serde::Serialize;
 
 use crate::Service;
+use crate::access::{covers, may_name};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A series, how far its data reach, and which versions its aliases name.
@@ -57,6 +58,10 @@ impl Service {
     /// `Conflict` when the resolution would change under stored data; `InvalidInput` for an unknown holiday region.
     pub async fn put_series(&self, series: &Series) -> Result<()> {
         check_region(series.holiday_region.as_deref())?;
+        if let Some(parent) = &series.parent {
+            may_name(parent)?; // to be a part of another's sum is to change it
+        }
+        self.will_change(&series.name).await?;
         self.store.put_series(series, self.now()).await?;
         self.forget_series(&series.name).await;
         Ok(())
@@ -65,8 +70,14 @@ impl Service {
     /// A series as remembered for at most `cache.series_ttl_ms`.
     ///
     /// # Errors
-    /// `NotFound` with the nearest names.
+    /// `NotFound` with the nearest names; `Forbidden`.
     pub async fn series(&self, name: &SeriesName) -> Result<Arc<SeriesInfo>> {
+        may_name(name)?;
+        self.found(name).await
+    }
+
+    /// As [`Service::series`], for what the caller did not name: covariates of a model that it may ask.
+    pub(crate) async fn found(&self, name: &SeriesName) -> Result<Arc<SeriesInfo>> {
         if let Some(known) = self.known_series.get(name).await {
             return Ok(known);
         }
@@ -95,7 +106,7 @@ impl Service {
         }
     }
 
-    /// Series by name, from the one after `after` on, at most `limit` (and the configured limit).
+    /// Series that the caller may name, by name, from the one after `after` on, at most `limit` (and the configured limit).
     ///
     /// # Errors
     /// When the store fails.
@@ -105,11 +116,20 @@ impl Service {
         limit: Option<u32>,
     ) -> Result<Vec<SeriesInfo>> {
         let limit = limit.unwrap_or(u32::MAX).min(self.config.limits.list_max);
-        let mut all = Vec::new();
-        for (series, state) in self.store.list_series(after, limit).await? {
-            let aliases = self.store.aliases(&series.name).await?;
-            all.push(SeriesInfo { series, state, aliases });
+        let (mut all, mut after) = (Vec::new(), after.cloned());
+        while all.len() < limit as usize {
+            let page = self.store.list_series(after.as_ref(), limit).await?;
+            let is_last = page.len() < limit as usize;
+            after = page.last().map(|(series, _)| series.name.clone());
+            for (series, state) in page.into_iter().filter(|(series, _)| covers(&series.name)) {
+                let aliases = self.store.aliases(&series.name).await?;
+                all.push(SeriesInfo { series, state, aliases });
+            }
+            if is_last {
+                break;
+            }
         }
+        all.truncate(limit as usize);
         Ok(all)
     }
 
@@ -169,7 +189,8 @@ impl Service {
 
     async fn unknown_series(&self, name: &SeriesName) -> Error {
         let all = self.store.list_series(None, self.config.limits.list_max).await.unwrap_or_default();
-        let names = all.iter().map(|(series, _)| series.name.as_str());
+        let mine = all.iter().filter(|(series, _)| covers(&series.name));
+        let names = mine.map(|(series, _)| series.name.as_str());
         let hint = match nearest(name.as_str(), names) {
             Some(near) => format!("did you mean `{near}`?"),
             None if all.is_empty() => "there are none yet: import a file with `forewatt import`".to_owned(),

@@ -188,6 +188,7 @@ impl Service {
         progress: &Progress,
     ) -> Result<TrainReport> {
         let series = info.series.name.clone();
+        self.will_change(&series).await?;
         self.keep_quality(&series, info.state.revision, &trained.quality).await?;
         let artifact_sha256 = self.store.put_artifact(&trained.artifact).await?;
         let version = NewVersion {

@@ -6,10 +6,10 @@ use forewatt_domain::{Alias, Forecast, ModelVersion, Observation, Series, Series
 
 use crate::outward::{DeliveryEnd, DeliveryRecord, SourceRecord, SourceStore, WebhookRecord, WebhookStore};
 use crate::{
-    AliasMove, ForecastKey, ForecastQuery, ForecastStore, IdentityStore, IssuedPoint, JobRecord, JobStore,
-    Label, LabelKey, LabelStore, NewVersion, ObservationRange, ObservationStore, PoolStatus, Postgres,
-    QualityRecord, QualityStore, Result, SeriesState, SeriesStore, Sqlite, Upkeep, UpkeepDone, UpkeepStore,
-    VersionStore, WriteOutcome,
+    AliasMove, AuditEntry, AuditStore, ForecastKey, ForecastQuery, ForecastStore, IdentityStore, IssuedPoint,
+    JobRecord, JobStore, KeyRecord, KeyStore, Label, LabelKey, LabelStore, NewVersion, ObservationRange,
+    ObservationStore, PoolStatus, Postgres, QualityRecord, QualityStore, Result, SeriesState, SeriesStore,
+    Sqlite, Upkeep, UpkeepDone, UpkeepStore, VersionStore, WriteOutcome,
 };
 
 /// A store of either kind. Cheap to clone.
@@ -258,5 +258,32 @@ impl IdentityStore for Backend {
     }
     async fn renew_identity(&self) -> Result<()> {
         ask!(self, s => s.renew_identity())
+    }
+}
+
+impl KeyStore for Backend {
+    async fn add_key(&self, key: &KeyRecord) -> Result<()> {
+        ask!(self, s => s.add_key(key))
+    }
+    async fn get_key(&self, id: &str) -> Result<Option<KeyRecord>> {
+        ask!(self, s => s.get_key(id))
+    }
+    async fn list_keys(&self, limit: u32) -> Result<Vec<KeyRecord>> {
+        ask!(self, s => s.list_keys(limit))
+    }
+    async fn revoke_key(&self, id: &str, at: Time) -> Result<()> {
+        ask!(self, s => s.revoke_key(id, at))
+    }
+    async fn rotate_key(&self, id: &str, ends_at: Time, next: &KeyRecord) -> Result<()> {
+        ask!(self, s => s.rotate_key(id, ends_at, next))
+    }
+}
+
+impl AuditStore for Backend {
+    async fn append_audit(&self, entries: &[AuditEntry]) -> Result<()> {
+        ask!(self, s => s.append_audit(entries))
+    }
+    async fn list_audit(&self, since: Option<Time>, limit: u32) -> Result<Vec<AuditEntry>> {
+        ask!(self, s => s.list_audit(since, limit))
     }
 }

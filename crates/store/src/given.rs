@@ -2,7 +2,7 @@
 
 use forewatt_domain::{Forecast, ForecastPoint, Observation, Series, SeriesName};
 
-use crate::{Error, JobRecord, JobState, NewVersion, QualityRecord, Result, SeriesState};
+use crate::{Error, JobRecord, JobState, KeyRecord, NewVersion, QualityRecord, Result, SeriesState};
 
 /// The most observations one write may have.
 pub const WRITE_MAX_OBSERVATIONS: usize = 1_000_000;
@@ -143,4 +143,20 @@ pub(crate) fn undecodable(error: impl std::fmt::Display) -> sqlx::Error {
 /// There is no such series.
 pub(crate) fn no_series(name: &SeriesName) -> Error {
     Error::NotFound { what: "series", name: name.to_string() }
+}
+
+/// There is no such key.
+pub(crate) fn no_key(id: &str) -> Error {
+    Error::NotFound { what: "key", name: id.to_owned() }
+}
+
+/// Another key has this id.
+pub(crate) fn taken_key(key: &KeyRecord) -> Error {
+    Error::Conflict { what: "key", name: key.id.clone(), difference: "make another one".to_owned() }
+}
+
+/// A key that is not the last of its line cannot be replaced.
+pub(crate) fn key_conflict(id: &str) -> Error {
+    let difference = "it is revoked or was replaced before: make a new one".to_owned();
+    Error::Conflict { what: "key", name: id.to_owned(), difference }
 }

@@ -1,5 +1,6 @@
 //! Persistence behind one contract: a trait per noun, and backends that pass the same suite.
 
+pub mod access;
 pub mod artifacts;
 pub mod backend;
 #[cfg(test)]
@@ -15,6 +16,7 @@ pub mod rows;
 pub mod sqlite;
 pub mod traits;
 
+pub use access::{AuditEntry, AuditStore, KeyRecord, KeyStore};
 pub use backend::Backend;
 pub use error::{Error, Result};
 pub use labels::{Label, LabelKey, LabelKind, LabelStore};

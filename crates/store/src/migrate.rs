@@ -6,9 +6,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Backend, Error, ForecastKey, ForecastStore, JobState, JobStore, LabelStore, NewVersion, ObservationRange,
-    ObservationStore, QualityStore, Result, SeriesState, SeriesStore, SourceStore, VersionStore,
-    WebhookStore,
+    Backend, Error, ForecastKey, ForecastStore, JobState, JobStore, KeyStore, LabelStore, NewVersion,
+    ObservationRange, ObservationStore, QualityStore, Result, SeriesState, SeriesStore, SourceStore,
+    VersionStore, WebhookStore,
 };
 
 /// About how many observations are read and written at a time.
@@ -19,6 +19,8 @@ const FORECASTS_AT_ONCE: u32 = 200;
 const SERIES_AT_ONCE: u32 = 1_000;
 /// Jobs copied at most, the newest: older ones are history that nobody asks for.
 const JOBS_MAX: u32 = 10_000;
+/// Keys copied at most, the newest.
+const KEYS_MAX: u32 = 100_000;
 
 /// What was copied of one series, and that it is the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,6 +46,8 @@ pub struct Migrated {
     pub versions: u64,
     /// Records of finished jobs.
     pub jobs: u64,
+    /// Keys of the API. The audit log stays where it was written.
+    pub keys: u64,
 }
 
 /// Copies a whole store; the other may hold part of it from an earlier try, or other series. `progress` gets series
@@ -90,6 +94,14 @@ pub async fn migrate(
         }
     }
     copy_outward(from, to).await?;
+    let mut keys = from.list_keys(KEYS_MAX).await?;
+    keys.reverse();
+    for key in keys {
+        if to.get_key(&key.id).await?.is_none() {
+            to.add_key(&key).await?;
+        }
+        done.keys += 1;
+    }
     Ok(done)
 }
 

@@ -7,6 +7,9 @@ use super::{Findings, Violation};
 /// Folders whose mention in backticks is a promise that the path exists.
 const ROOTS: &[&str] = &["crates/", "xtask/", "docs/", "data/", "config/", ".ci/"];
 
+/// The parts of documents whose every test must be there.
+const PROMISES: &[(&str, &str)] = &[("ARCHITECTURE.md", "## Invariants"), ("docs/security.md", "## OWASP")];
+
 /// What documents may name.
 #[derive(Debug, Default)]
 pub struct Known {
@@ -29,14 +32,14 @@ impl Known {
     }
 }
 
-/// Checks that the paths a document names in backticks exist, and the tests in ARCHITECTURE.md's invariants.
+/// Checks that the paths a document names in backticks exist, and the tests of the parts that promise to name them.
 #[must_use]
 pub fn check_document(file: &str, text: &str, known: &Known) -> Vec<Violation> {
     let mut findings = Findings::new(file);
     let mut invariants = false;
     for (index, line) in text.lines().enumerate() {
         if line.starts_with("## ") {
-            invariants = file == "ARCHITECTURE.md" && line == "## Invariants";
+            invariants = PROMISES.iter().any(|(of, title)| file == *of && line.starts_with(title));
         }
         for quoted in line.split('`').skip(1).step_by(2) {
             let path = quoted.trim_end_matches('/');

@@ -4,7 +4,9 @@ use std::future::Future;
 use std::path::Path;
 
 use anyhow::Context as _;
+use forewatt_domain::Reach;
 use forewatt_service::Service;
+use forewatt_service::access::Call;
 
 use super::exit;
 use super::output::Output;
@@ -17,6 +19,8 @@ pub struct Context {
     pub loaded: Loaded,
     /// How to speak.
     pub out: Output,
+    /// The command, for the audit log.
+    pub command: String,
 }
 
 impl Context {
@@ -61,7 +65,8 @@ impl Context {
         result
     }
 
-    /// Runs work with a service on the configured data folder and closes it, whatever comes out.
+    /// Runs work with a service on the configured data folder and closes it, whatever comes out. What it changed is in
+    /// the audit log.
     ///
     /// # Errors
     /// Those of opening and of the work.
@@ -74,9 +79,20 @@ impl Context {
         context.loaded.config.store.min_connections = 0;
         context.block_on(async {
             let service = context.open(&context.config().store.data_dir).await?;
-            let result = work(&service).await;
+            let call = Call::new(user(), &Reach::all());
+            let result = call.scope(work(&service)).await;
+            let (action, outcome) =
+                (format!("forewatt {}", context.command), if result.is_ok() { "done" } else { "failed" });
+            service.audit_call(&call, &action, outcome, "").await?;
             service.close().await;
             result
         })
     }
+}
+
+/// Who runs the command, for the audit log: as the system's environment says, which its user could change.
+pub fn user() -> String {
+    let named = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(std::env::var_os);
+    let name = named.map_or_else(|| "somebody".to_owned(), |name| name.to_string_lossy().into_owned());
+    format!("command line ({})", name.chars().filter(|c| !c.is_control()).take(60).collect::<String>())
 }

@@ -104,9 +104,11 @@ fn code_of(error: &anyhow::Error) -> u8 {
 const fn of_kind(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::NotFound | ErrorKind::NoModel => NOT_FOUND,
-        ErrorKind::InvalidInput | ErrorKind::Conflict | ErrorKind::InsufficientData | ErrorKind::TooLarge => {
-            REFUSED
-        }
+        ErrorKind::InvalidInput
+        | ErrorKind::Forbidden
+        | ErrorKind::Conflict
+        | ErrorKind::InsufficientData
+        | ErrorKind::TooLarge => REFUSED,
         ErrorKind::Unavailable | ErrorKind::Timeout => NOT_NOW,
         ErrorKind::Corrupt | ErrorKind::Internal => FAILURE,
     }

@@ -1,6 +1,7 @@
 //! The command line: one file a command, results on standard output, everything else on standard error.
 
 mod arguments;
+mod audit;
 mod backtest;
 mod backtest_report;
 mod backup;
@@ -18,6 +19,7 @@ mod forecast;
 mod forecast_all;
 mod import;
 mod jobs;
+mod keys;
 mod migrate_store;
 mod models;
 mod models_import;
@@ -36,7 +38,7 @@ mod whatif;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::{Loaded, Sources};
 use crate::telemetry;
@@ -133,6 +135,11 @@ enum Command {
     /// List, add and remove receivers of events; show and replay what could not be delivered
     #[command(subcommand)]
     Webhooks(webhooks::Command),
+    /// Make, list, replace and revoke the keys of the API
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Show who changed what, and who was refused
+    Audit(audit::Args),
     /// Move everything into another store: from SQLite to PostgreSQL, or back
     MigrateStore(migrate_store::Args),
     /// Look whether the store is well, and say what to do
@@ -148,14 +155,16 @@ enum Command {
 
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli) {
+    let matches = Cli::command().get_matches();
+    let name = matches.subcommand_name().unwrap_or_default().to_owned();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match run(cli, name) {
         Ok(()) => ExitCode::from(exit::OK),
         Err(error) => exit::report(&error),
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
+fn run(cli: Cli, name: String) -> anyhow::Result<()> {
     let Cli { global, command } = cli;
     let loaded = Loaded::read(&sources(&global, &command))?;
     let out = Output::new(global.json, global.quiet, global.no_color);
@@ -163,7 +172,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let filter = log_filter(&global, &loaded.config.log.level, serves);
     telemetry::start_logs(&loaded.config.log, &filter, !global.no_color);
     let data_dir_given = global.data_dir.is_some();
-    let context = Context { loaded, out };
+    let context = Context { loaded, out, command: name };
     match command {
         Command::Serve(args) => serve::run(&context, &args),
         Command::Demo(args) => demo::run(&context, &args, data_dir_given),
@@ -182,6 +191,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Doctor(args) => doctor::run(&context, &args),
         Command::Sources(command) => sources::run(&context, command),
         Command::Webhooks(command) => webhooks::run(&context, command),
+        Command::Keys(command) => keys::run(&context, command),
+        Command::Audit(args) => audit::run(&context, &args),
         Command::MigrateStore(args) => migrate_store::run(&context, &args),
         Command::Backup(args) => backup::backup(&context, &args),
         Command::Restore(args) => backup::restore(&context, &args),

@@ -1,12 +1,12 @@
 //! `forewatt serve`: REST and gRPC from start to graceful end.
 
-use std::future::IntoFuture as _;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use forewatt_service::Service;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::Value;
@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use super::context::Context;
 use super::exit;
 use crate::config::Config;
+use crate::tls::Certificates;
 use crate::{http, telemetry};
 
 const EXAMPLES: &str = "\
@@ -24,8 +25,8 @@ Examples:
   forewatt serve --listen 127.0.0.1:9000 --data-dir /var/lib/forewatt
   forewatt serve --listen 127.0.0.1:0        a free port; the address is printed
 
-Only this computer's own addresses are accepted: there is no authentication yet. To serve others, put a \
-proxy with authentication in front. SIGTERM and Ctrl-C let open requests finish.";
+Others than this computer's own addresses are accepted with auth.required = true: then every request needs \
+a key (`forewatt keys create`). tls.cert_file encrypts connections. SIGTERM and Ctrl-C let open requests finish.";
 
 /// Flags of `serve`.
 #[derive(Debug, clap::Args)]
@@ -86,6 +87,8 @@ pub struct Ports {
     http: TcpListener,
     /// gRPC alone.
     grpc: Option<TcpListener>,
+    /// What encrypts both; `None` for plain connections.
+    tls: Option<Certificates>,
 }
 
 impl Ports {
@@ -95,12 +98,17 @@ impl Ports {
     /// A text that names the port and the flag that chooses another.
     pub async fn bind(context: &Context) -> anyhow::Result<Self> {
         let config = context.config();
+        let tls = config.tls.is_on().then(|| Certificates::read(&config.tls)).transpose();
+        let tls = tls.map_err(|error| exit::refused(format!("{error:#}")))?;
         let http = bind(config.listen()?, "--listen").await?;
         let grpc = match config.grpc_listen()? {
             Some(address) => Some(bind(address, "--grpc-listen").await?),
             None => None,
         };
-        Ok(Self { http, grpc })
+        if let Some(certificates) = &tls {
+            certificates.watch();
+        }
+        Ok(Self { http, grpc, tls })
     }
 
     /// Where REST is.
@@ -150,6 +158,7 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let state = http::AppState::new(service.clone(), metrics, options(context.config(), &ports));
     announce(context, &ports, story)?;
+    warn_of_clear_keys(context.config());
     let grace = Duration::from_millis(context.config().server.shutdown_timeout_ms);
     let out_of_patience = async {
         signal().await;
@@ -176,12 +185,28 @@ async fn answer(ports: Ports, state: &http::AppState) -> io::Result<()> {
             let _ = stopping.wait_for(|stopping| *stopping).await; // fails only without a state, an end too
         }
     };
-    let http = axum::serve(ports.http, http::router(state.clone())).with_graceful_shutdown(stopped());
+    let tls = ports.tls.as_ref();
+    let http = on_port(ports.http, tls, http::router(state.clone()), stopped());
     let grpc = async {
-        let Some(listener) = ports.grpc else { return Ok(()) };
-        axum::serve(listener, http::grpc_router(state.clone())).with_graceful_shutdown(stopped()).await
+        let Some(port) = ports.grpc else { return Ok(()) };
+        on_port(port, tls, http::grpc_router(state.clone()), stopped()).await
     };
-    tokio::try_join!(http.into_future(), grpc).map(drop)
+    tokio::try_join!(http, grpc).map(drop)
+}
+
+/// Answers on one port, encrypted where there are certificates.
+async fn on_port(
+    port: TcpListener,
+    tls: Option<&Certificates>,
+    router: Router,
+    stopped: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    match tls {
+        Some(certificates) => {
+            axum::serve(certificates.listen(port)?, router).with_graceful_shutdown(stopped).await
+        }
+        None => axum::serve(port, router).with_graceful_shutdown(stopped).await,
+    }
 }
 
 /// The configuration as the HTTP server reads it.
@@ -193,14 +218,18 @@ fn options(config: &Config, ports: &Ports) -> http::HttpOptions {
         request_timeout: Duration::from_millis(server.request_timeout_ms),
         concurrency_max: server.concurrency_max,
         admission: config.admission.clone(),
-        loopback_only: true,
+        loopback_only: config.is_loopback_only(),
         dashboard: server.dashboard,
         grpc: ports.grpc.is_none(),
+        auth: config.auth.clone(),
+        rate_limit: config.limits(),
+        cors_origins: config.cors.allowed_origins.clone(),
     }
 }
 
 fn announce(context: &Context, ports: &Ports, mut story: Value) -> anyhow::Result<()> {
-    let url = format!("http://{}", ports.address()?);
+    let scheme = if ports.tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", ports.address()?);
     let grpc = ports.grpc_address()?;
     if context.out.json {
         if let Value::Object(fields) = &mut story {
@@ -215,6 +244,13 @@ fn announce(context: &Context, ports: &Ports, mut story: Value) -> anyhow::Resul
     let page = if context.config().server.dashboard { ": the page at /, the API at /docs" } else { "" };
     let grpc = grpc.map_or_else(|| "gRPC on the same port".to_owned(), |grpc| format!("gRPC on {grpc}"));
     Ok(context.out.text(&format!("Forewatt listens on {url}{page}; {grpc}. Ctrl-C stops it."))?)
+}
+
+/// Keys that others can read on their way are no keys.
+fn warn_of_clear_keys(config: &Config) {
+    if !config.is_loopback_only() && !config.tls.is_on() {
+        tracing::warn!("keys travel unencrypted: set tls.cert_file, or let a proxy on this computer encrypt");
+    }
 }
 
 /// Waits for Ctrl-C or SIGTERM.

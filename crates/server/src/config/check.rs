@@ -12,17 +12,18 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     let mut found = ranges(config);
     found.extend(super::outward::problems(&config.outward));
     found.extend(super::serving::problems(config));
+    found.extend(super::security::problems(config));
     let mut text = |key: &str, result: Result<(), String>| {
         if let Err(reason) = result {
             found.push(format!("{key}: {reason}"));
         }
     };
-    if let Err(reason) = listen(&config.server.listen) {
+    if let Err(reason) = listen(&config.server.listen, config.auth.required) {
         text("server.listen", Err(reason));
     }
     let grpc = config.server.grpc_listen.trim();
     if !grpc.is_empty() {
-        text("server.grpc_listen", listen(grpc).map(drop));
+        text("server.grpc_listen", listen(grpc, config.auth.required).map(drop));
     }
     let horizon = parse_duration(&config.forecast.horizon).map_err(|e| e.to_string());
     let positive = horizon
@@ -65,20 +66,21 @@ fn postgres_url(text: &str) -> Result<(), String> {
 /// Reads an address to listen on.
 ///
 /// # Errors
-/// A text without the key: not an address, or one that others could reach.
-pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
+/// A text without the key: not an address, or one that others could reach without showing a key.
+pub(super) fn listen(text: &str, auth_required: bool) -> Result<SocketAddr, String> {
     let standard = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     let address: SocketAddr = standard
         .as_deref()
         .unwrap_or(text)
         .parse()
         .map_err(|_| format!("`{text}` is not an address and a port such as 127.0.0.1:8080"))?;
-    if address.ip().is_loopback() {
+    if auth_required || address.ip().is_loopback() {
         return Ok(address);
     }
     Err(format!(
-        "refusing to listen on {address}: other computers could reach it and there is no authentication yet. \
-         Listen on 127.0.0.1:{} and put a proxy with authentication in front",
+        "refusing to listen on {address}: other computers could reach it without a key. Make a key with \
+         `forewatt keys create NAME` and set auth.required = true (FOREWATT_AUTH__REQUIRED=true), or listen on \
+         127.0.0.1:{}",
         address.port()
     ))
 }
@@ -89,7 +91,8 @@ fn ranges(config: &Config) -> Vec<String> {
     let (server, store, cache) = (&config.server, &config.store, &config.cache);
     let (forecast, train, limits) = (&config.forecast, &config.train, &config.limits);
     let explain = &config.explain;
-    let rows: [(&str, u64, u64, u64); 48] = [
+    let (auth, rate, tls) = (&config.auth, &config.rate_limit, &config.tls);
+    let rows: [(&str, u64, u64, u64); 61] = [
         ("server.body_max_bytes", server.body_max_bytes, 1_024, GIB),
         ("server.request_timeout_ms", server.request_timeout_ms, 10, HOUR_MS),
         ("server.concurrency_max", server.concurrency_max as u64, 1, 100_000),
@@ -137,6 +140,19 @@ fn ranges(config: &Config) -> Vec<String> {
         ("explain.evaluations_max", explain.evaluations_max as u64, 1_000, 100_000_000),
         ("explain.overrides_max", explain.overrides_max as u64, 1, 1_000),
         ("explain.override_values_max", explain.override_values_max as u64, 1, 1_000_000),
+        ("auth.keys_ttl_ms", auth.keys_ttl_ms, 1, HOUR_MS),
+        ("auth.keys_max", auth.keys_max, 1, 10_000_000),
+        ("auth.refusals_logged_per_minute_max", auth.refusals_logged_per_minute_max.into(), 0, 100_000),
+        ("rate_limit.units_per_minute", rate.units_per_minute.into(), 1, 1_000_000_000),
+        ("rate_limit.burst_units", rate.burst_units.into(), 1, 1_000_000_000),
+        ("rate_limit.units_per_day", rate.units_per_day, 0, i64::MAX as u64),
+        ("rate_limit.concurrency_per_key_max", rate.concurrency_per_key_max.into(), 0, 100_000),
+        ("rate_limit.values_per_unit", rate.values_per_unit.into(), 1, 1_000_000_000),
+        ("rate_limit.train_units", rate.train_units.into(), 0, 1_000_000_000),
+        ("rate_limit.callers_max", rate.callers_max, 1, 10_000_000),
+        ("tls.reload_interval_ms", tls.reload_interval_ms, 100, 24 * HOUR_MS),
+        ("tls.handshake_timeout_ms", tls.handshake_timeout_ms, 100, HOUR_MS),
+        ("tls.handshakes_max", tls.handshakes_max as u64, 1, 100_000),
         ("train.seed", train.seed, 0, i64::MAX as u64),
     ];
     rows.into_iter()
@@ -189,13 +205,15 @@ mod tests {
     #[test]
     fn only_this_computer_is_listened_to() {
         for good in ["127.0.0.1:8080", "[::1]:0", "localhost:80", "127.0.0.2:1"] {
-            assert!(listen(good).is_ok(), "{good}");
+            assert!(listen(good, false).is_ok(), "{good}");
         }
         for bad in ["0.0.0.0:8080", "[::]:80", "192.168.1.4:80"] {
-            assert!(listen(bad).unwrap_err().contains("proxy with authentication"), "{bad}");
+            let told = listen(bad, false).unwrap_err();
+            assert!(told.contains("auth.required = true") && told.contains("forewatt keys create"), "{told}");
+            assert!(listen(bad, true).is_ok(), "{bad}");
         }
         for bad in ["", "8080", "127.0.0.1", "127.0.0.1:99999", "host:80"] {
-            assert!(listen(bad).unwrap_err().contains("127.0.0.1:8080"), "{bad}");
+            assert!(listen(bad, true).unwrap_err().contains("127.0.0.1:8080"), "{bad}");
         }
     }
 }

@@ -3,6 +3,7 @@
 mod check;
 mod outward;
 mod print;
+mod security;
 mod serving;
 mod store;
 
@@ -14,6 +15,7 @@ use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use forewatt_service::Upkeep;
+use forewatt_service::access::config::{AuthConfig, RateLimitConfig};
 use forewatt_service::admission::AdmissionConfig;
 use forewatt_service::batching::BatchingConfig;
 use forewatt_service::config::{
@@ -24,6 +26,7 @@ use forewatt_service::ladder::DegradationConfig;
 use forewatt_service::series::nearest;
 use serde::{Deserialize, Serialize};
 
+pub use security::{CorsConfig, TlsConfig};
 pub use store::StoreConfig;
 
 /// The embedded file that holds every default.
@@ -60,6 +63,14 @@ pub struct Config {
     pub degradation: DegradationConfig,
     /// Questions of rows that are answered together.
     pub batching: BatchingConfig,
+    /// Keys.
+    pub auth: AuthConfig,
+    /// How much a caller may ask.
+    pub rate_limit: RateLimitConfig,
+    /// Pages of other sites.
+    pub cors: CorsConfig,
+    /// Encrypted connections.
+    pub tls: TlsConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -216,9 +227,10 @@ impl Config {
     /// Where to listen. Checked when the configuration was loaded.
     ///
     /// # Errors
-    /// When the text is not an address and a port, or not one of this computer's own addresses.
+    /// When the text is not an address and a port, or one that others could reach without keys.
     pub fn listen(&self) -> Result<SocketAddr, ConfigError> {
-        check::listen(&self.server.listen).map_err(|reason| ConfigError::Invalid(vec![reason]))
+        check::listen(&self.server.listen, self.auth.required)
+            .map_err(|reason| ConfigError::Invalid(vec![reason]))
     }
 
     /// Where to answer gRPC alone; `None` where it answers beside REST.
@@ -227,7 +239,7 @@ impl Config {
     /// As [`Config::listen`].
     pub fn grpc_listen(&self) -> Result<Option<SocketAddr>, ConfigError> {
         let text = self.server.grpc_listen.trim();
-        let address = (!text.is_empty()).then(|| check::listen(text)).transpose();
+        let address = (!text.is_empty()).then(|| check::listen(text, self.auth.required)).transpose();
         address.map_err(|reason| ConfigError::Invalid(vec![reason]))
     }
 }

@@ -132,10 +132,11 @@ impl HttpBody for Held {
 const fn refusal(status: StatusCode) -> Code {
     match status {
         StatusCode::BAD_REQUEST => Code::InvalidArgument,
+        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
         StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => Code::PermissionDenied,
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Code::Unimplemented,
         StatusCode::PAYLOAD_TOO_LARGE => Code::OutOfRange,
-        StatusCode::SERVICE_UNAVAILABLE => Code::ResourceExhausted,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Code::ResourceExhausted,
         StatusCode::GATEWAY_TIMEOUT => Code::DeadlineExceeded,
         _ => Code::Internal,
     }
@@ -150,9 +151,11 @@ pub fn speak(response: &mut axum::response::Response) {
     let detail = response.extensions_mut().remove::<Problem>().map(|problem| problem.detail);
     let detail = detail.unwrap_or_else(|| status.canonical_reason().unwrap_or("refused").to_owned());
     let code = refusal(status);
+    let told = response.headers().get(header::RETRY_AFTER).and_then(|s| s.to_str().ok()?.parse().ok());
+    let pushback_ms = told.map_or(PUSHBACK_MS, |seconds: u32| seconds.saturating_mul(1_000));
     *response = Status::new(code, detail).into_http();
     if code == Code::ResourceExhausted {
-        response.headers_mut().insert("grpc-retry-pushback-ms", HeaderValue::from(PUSHBACK_MS));
+        response.headers_mut().insert("grpc-retry-pushback-ms", HeaderValue::from(pushback_ms));
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! From the outside in, a request passes:
 //! 1. **request id**: taken from `X-Request-Id` when it is harmless, else made; first, so that every answer carries one;
-//! 2. **admission**, before any byte of the body is read: the `Host` check (DNS rebinding), the origin check (there is
-//!    no login yet, so a page of another site must not write), the announced size, and a place among those at work,
+//! 2. **admission**, before any byte of the body is read: the `Host` check (DNS rebinding), the origin check (a page of
+//!    another site must not write, unless `cors.allowed_origins` names it), the announced size, and a place among those at work,
 //!    by the request's class (`http/admission.rs`): it may wait for one a moment;
+//!    then **access** (`access.rs`): the key, its scope and the caller's limits, and the audit log on the way out;
 //! 3. **span**: method, route, request id and the caller's `traceparent`, so that log lines can be joined across
 //!    services; at debug level, for writing a span costs as much as the cached forecast it would be about;
 //! 4. **deadline**: a request that takes longer is dropped and answered 504; the caller may give less time, and a stream
@@ -20,8 +21,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::panic::AssertUnwindSafe;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
@@ -37,12 +38,15 @@ use tracing::Instrument as _;
 
 use crate::error::Problem;
 use crate::grpc::edge;
+use crate::http::access::{self, Asking};
+use crate::http::cors;
 use crate::http::meters::UNMATCHED;
 use crate::http::pack;
 use crate::http::{AppState, admission};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The longest request id taken from a client, in bytes.
 const REQUEST_ID_MAX_BYTES: usize = 64;
@@ -87,6 +91,10 @@ impl Asked {
         self.route.as_ref().map_or(UNMATCHED, MatchedPath::as_str)
     }
 
+    fn asking(&self) -> Asking {
+        Asking { method: self.method.clone(), route: self.route.clone(), id: self.id.clone() }
+    }
+
     fn id_text(&self) -> &str {
         self.id.to_str().unwrap_or_default()
     }
@@ -98,12 +106,22 @@ pub async fn gate(State(app): State<AppState>, mut request: Request, next: Next)
     if asked.holds_packed {
         pack::forget_packed_tag(request.headers_mut());
     }
-    let checked = check(&app, &request, &asked);
+    let origin = cors::allowed(&app.options.cors_origins, request.headers());
+    let checked = check(&app, &request, &asked, origin.is_some());
     let response = match admit(&app, checked, &asked).await {
+        Ok(_) if origin.is_some() && cors::is_preflight(&request) => cors::preflight(),
         Ok(Admitted { place, timeout, deadline }) => {
             let span = tracing::debug_span!("request", method = %asked.method, route = asked.route(),
                 request_id = asked.id_text(), trace_id = asked.trace_id);
-            let response = guarded((timeout, deadline), request, next).instrument(span).await;
+            let response = match access::enter(&app, request.headers(), asked.asking()).await {
+                Ok(visit) => {
+                    request.headers_mut().remove(header::AUTHORIZATION); // no route needs it, so none can leak it
+                    let call = Arc::clone(&visit.call);
+                    let work = guarded((timeout, deadline), request, next).instrument(span);
+                    visit.leave(call.scope(work).await, asked.grpc).await
+                }
+                Err(refusal) => *refusal,
+            };
             if asked.grpc {
                 let deadline = (asked.uri.path() != edge::LASTING).then_some(deadline);
                 edge::hold(response, place, deadline)
@@ -114,7 +132,8 @@ pub async fn gate(State(app): State<AppState>, mut request: Request, next: Next)
         }
         Err(problem) => problem.into_response(),
     };
-    let (response, status) = finish(response, &asked).await;
+    let (mut response, status) = finish(response, &asked).await;
+    cors::permit(response.headers_mut(), origin, &app.options.cors_origins);
     let seconds = asked.started.elapsed().as_secs_f64();
     app.meters.record(&asked.method, asked.route(), status, seconds);
     if status.is_server_error() {
@@ -184,9 +203,11 @@ struct Wish {
 }
 
 /// What can be told of a request at a glance. Not a part of [`admit`], for a body cannot be looked at across a wait.
-fn check(app: &AppState, request: &Request, asked: &Asked) -> Result<Wish, Problem> {
+fn check(app: &AppState, request: &Request, asked: &Asked, friend: bool) -> Result<Wish, Problem> {
     check_host(app, request.uri(), request.headers())?;
-    check_origin(request.method(), request.uri(), request.headers())?;
+    if !friend {
+        check_origin(request.method(), request.uri(), request.headers())?;
+    }
     check_announced_size(app, request.headers())?;
     let configured = app.options.request_timeout;
     let headers = request.headers();
@@ -318,11 +339,12 @@ fn finish_headers(response: &mut Response, asked: &Asked) {
     if not_modified && asked.holds_packed {
         pack::restore_packed_tag(headers);
     }
-    headers.reserve(5);
+    headers.reserve(6);
     headers.insert(X_REQUEST_ID, asked.id.clone());
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
 

@@ -1,8 +1,11 @@
 //! REST: one file a resource, one stack of middleware, one description of it all.
 
+pub mod access;
 pub mod admission;
+pub mod audit;
 pub mod caching;
 pub mod compare;
+pub mod cors;
 pub mod explain;
 pub mod extract;
 pub mod forecast;
@@ -23,6 +26,7 @@ pub mod pack;
 pub mod quality;
 pub mod reconcile;
 pub mod reply;
+pub mod rights;
 pub mod schema;
 pub mod series;
 pub mod sources;
@@ -38,6 +42,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use axum::routing::{delete, get, post, put};
+use forewatt_service::access::config::{AuthConfig, RateLimitConfig};
 use forewatt_service::admission::{Admission, AdmissionConfig};
 use forewatt_service::series::nearest;
 use forewatt_service::{Error, ErrorKind, Service};
@@ -66,6 +71,12 @@ pub struct HttpOptions {
     pub dashboard: bool,
     /// Answer gRPC beside REST; false where it has a port of its own.
     pub grpc: bool,
+    /// Keys.
+    pub auth: AuthConfig,
+    /// How much a caller may ask; `None` for as much as the server can do.
+    pub rate_limit: Option<RateLimitConfig>,
+    /// Origins of pages that may read and write here.
+    pub cors_origins: Vec<String>,
 }
 
 /// What every handler can reach. All clones are one: cloning counts a reference.
@@ -82,6 +93,8 @@ pub struct App {
     pub options: HttpOptions,
     /// Who may work, who waits, who is refused.
     pub admission: Arc<Admission>,
+    /// Keys and callers.
+    pub access: access::Access,
     /// How often models were asked by tensors.
     pub tally: Tally,
     /// Turns true when the server begins to stop.
@@ -114,8 +127,9 @@ impl AppState {
                 upkeep.run_upkeep();
             }
         });
+        let access = access::Access::new(&service, &options.auth, options.rate_limit.as_ref());
         let (tally, meters) = (Tally::default(), Meters::default());
-        Self(Arc::new(App { service, metrics, options, admission, tally, stopping, meters }))
+        Self(Arc::new(App { service, metrics, options, admission, access, tally, stopping, meters }))
     }
 
     /// Tells those who watch that the server will end.
@@ -191,6 +205,7 @@ fn api() -> Router<AppState> {
         .route("/v1/webhooks/{id}", delete(webhooks::remove))
         .route("/v1/webhooks/dead", get(webhooks::dead))
         .route("/v1/webhooks/dead/{id}", post(webhooks::replay))
+        .route("/v1/audit", get(audit::list))
         .route("/health/live", get(ops::live))
         .route("/health/ready", get(ops::ready))
         .route("/metrics", get(ops::metrics))

@@ -10,8 +10,8 @@ use crate::error::{FieldError, HttpResult, Problem};
 use crate::http::extract::Params;
 use crate::http::reply::Held;
 use crate::http::{
-    compare, explain, forecast, holidays, import_model, issued, jobs, mlflow, models, observations, oip, ops,
-    optimize, quality, reconcile, reply, series, sources, timeseries, webhooks,
+    audit, compare, explain, forecast, holidays, import_model, issued, jobs, mlflow, models, observations,
+    oip, ops, optimize, quality, reconcile, reply, series, sources, timeseries, webhooks,
 };
 
 /// The API in one description.
@@ -38,7 +38,7 @@ use crate::http::{
         timeseries::forecast, timeseries::models,
         sources::list, sources::put, sources::remove, sources::act,
         webhooks::list, webhooks::add, webhooks::remove, webhooks::dead, webhooks::replay,
-        ops::live, ops::ready, ops::metrics,
+        ops::live, ops::ready, ops::metrics, audit::list,
         mlflow::models::create, mlflow::models::get, mlflow::models::search, mlflow::models::latest, mlflow::models::update,
         mlflow::models::set_tag, mlflow::models::delete_tag, mlflow::models::set_alias, mlflow::models::get_alias,
         mlflow::models::delete_alias, mlflow::versions::create, mlflow::versions::get, mlflow::versions::search,

@@ -21,8 +21,10 @@ macro_rules! documents {
     )*};
 }
 
+mod audit;
 mod explain;
 mod import;
+pub use audit::*;
 mod outward;
 pub use explain::*;
 pub use import::*;

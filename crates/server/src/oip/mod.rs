@@ -80,7 +80,8 @@ pub async fn find(service: &Service, name: &str, version: &str) -> Result<Model>
     let unknown = match name.parse::<SeriesName>() {
         Ok(series) => match service.series(&series).await {
             Ok(info) => return of_series(service, info, version).await,
-            Err(error) if error.kind == ErrorKind::NotFound => error,
+            // Of a version's name the series' rights say nothing yet.
+            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Forbidden) => error,
             Err(error) => return Err(error),
         },
         Err(error) => error.into(),

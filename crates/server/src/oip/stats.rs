@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use forewatt_service::domain::Time;
+use forewatt_service::access;
+use forewatt_service::domain::{Time, VersionId};
 
 /// Models that are counted. They are series and versions that exist, so only a registry larger than this leaves any out.
 const MODELS_MAX: usize = 100_000;
@@ -110,9 +111,13 @@ impl Tally {
         all.get(&(name.to_owned(), version.to_owned())).copied().unwrap_or_default()
     }
 
-    /// Every model that was asked, by name and version.
+    /// Every model that was asked and that the caller may name, by name and version.
     pub fn all(&self) -> Vec<((String, String), Told)> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.iter().map(|(key, told)| (key.clone(), *told)).collect()
+        let mine = |name: &str| {
+            name.parse().is_ok_and(|name| access::covers(&name))
+                || VersionId::from_text(name).is_some_and(|id| access::covers_version(&id))
+        };
+        all.iter().filter(|((name, _), _)| mine(name)).map(|(key, told)| (key.clone(), *told)).collect()
     }
 }

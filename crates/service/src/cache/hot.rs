@@ -110,6 +110,7 @@ mod tests {
             forecast_start: Time::from_seconds(start),
             as_of: None,
             moved: false,
+            rung: crate::ladder::Rung::Champion,
         };
         AnswerKey { base, steps, levels: vec![0.5_f64.to_bits()], threshold: None }
     }

@@ -110,6 +110,7 @@ mod tests {
             forecast_start: Time::from_seconds(0),
             as_of: None,
             moved: false,
+            rung: crate::ladder::Rung::Champion,
         }
     }
 

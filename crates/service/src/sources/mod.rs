@@ -180,6 +180,7 @@ impl Service {
             last: None,
         };
         self.store.put_source(&record).await?;
+        self.note_change("put source", &record.name).await?;
         info_of(record)
     }
 
@@ -196,7 +197,10 @@ impl Service {
     /// # Errors
     /// `NotFound` with the nearest name.
     pub async fn remove_source(&self, name: &str) -> Result<()> {
-        if self.store.remove_source(name).await? { Ok(()) } else { Err(self.no_source(name).await) }
+        if !self.store.remove_source(name).await? {
+            return Err(self.no_source(name).await);
+        }
+        self.note_change("remove source", name).await
     }
 
     /// Fetches a source now, whatever its schedule, and keeps how it went.

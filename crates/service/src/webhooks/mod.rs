@@ -128,6 +128,7 @@ impl Service {
             created_at: self.now(),
         };
         self.store.put_webhook(&record).await?;
+        self.note_change("add webhook", &record.id).await?;
         self.outbox.forget().await;
         Ok(WebhookInfo { secret: Some(secret), ..info_of(&record)? })
     }
@@ -148,7 +149,7 @@ impl Service {
         let removed = self.store.remove_webhook(id).await?;
         self.outbox.forget().await;
         if removed {
-            return Ok(());
+            return self.note_change("remove webhook", id).await;
         }
         let message = format!("there is no webhook `{id}`; `forewatt webhooks list` shows what there is");
         Err(Error::new(ErrorKind::NotFound, message))

@@ -2,6 +2,7 @@
 //!
 //! A backend implements [`Harness`] in its tests and calls `contract_suite!(ItsHarness);`.
 
+pub mod access;
 pub mod forecasts;
 pub mod identity;
 pub mod jobs;
@@ -19,8 +20,8 @@ use forewatt_domain::{Observation, Resolution, Series, SeriesKind, SeriesName, T
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::{
-    Error, ForecastStore, IdentityStore, JobStore, LabelStore, ObservationRange, ObservationStore,
-    QualityStore, SeriesStore, SourceStore, UpkeepStore, VersionStore, WebhookStore,
+    AuditStore, Error, ForecastStore, IdentityStore, JobStore, KeyStore, LabelStore, ObservationRange,
+    ObservationStore, QualityStore, SeriesStore, SourceStore, UpkeepStore, VersionStore, WebhookStore,
 };
 
 /// A whole backend, cheap to clone.
@@ -32,6 +33,8 @@ pub trait Store:
     + QualityStore
     + JobStore
     + LabelStore
+    + KeyStore
+    + AuditStore
     + UpkeepStore
     + SourceStore
     + WebhookStore
@@ -55,6 +58,8 @@ pub trait Harness: Sized + Send {
     fn reopen(self) -> impl Future<Output = Self> + Send;
     /// Changes a byte of a kept artifact.
     fn damage_artifact(&self, sha256: &str);
+    /// Whether the backend carries out a statement that goes past the store.
+    fn carries_out(&self, sql: &'static str) -> impl Future<Output = bool> + Send;
 }
 
 /// Instantiates every promise as a test of a [`Harness`].
@@ -90,6 +95,10 @@ macro_rules! contract_suite {
             ]
             labels: [labels_are_hung_changed_and_taken_away, labels_need_their_series_and_have_limits]
             identity: [an_identity_stays_until_it_is_renewed]
+            access: [
+                keys_come_back_as_kept, keys_are_listed_newest_first, a_revoked_key_stays_revoked,
+                a_rotated_key_ends_soon, the_audit_log_only_grows
+            ]
             upkeep: [old_observations_go_by_kind, an_emptied_series_goes_on]
             outward: [
                 sources_are_kept_and_taken_once, a_source_taken_away_stays_away, deliveries_wait_within_their_room,

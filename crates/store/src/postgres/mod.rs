@@ -1,5 +1,6 @@
 //! The store in PostgreSQL: many nodes write and read at once, observations in a partition a month.
 
+mod access;
 mod doctor;
 mod failure;
 mod forecasts;

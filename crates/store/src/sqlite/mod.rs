@@ -1,5 +1,6 @@
 //! The store in one SQLite file: nothing to install, durable, one writer and many readers at a time.
 
+mod access;
 mod backup;
 #[cfg(test)]
 mod backup_tests;

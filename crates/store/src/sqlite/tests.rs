@@ -45,6 +45,9 @@ impl Harness for Folder {
         bytes[0] ^= 1;
         fs::write(file, bytes).unwrap();
     }
+    async fn carries_out(&self, sql: &'static str) -> bool {
+        sqlx::query(sql).execute(&self.store.writer).await.is_ok()
+    }
 }
 
 contract_suite!(Folder);

@@ -1,5 +1,6 @@
 //! gRPC as its clients meet it: generated clients on the router, a real service behind it, no network.
 
+mod access;
 mod limits;
 mod oip;
 

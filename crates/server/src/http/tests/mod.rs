@@ -1,11 +1,13 @@
 //! The router as clients meet it: a real service on a real store in a temporary folder, without a network.
 
+pub(crate) mod access;
 mod admitting;
 mod comparing;
 mod contract;
 mod explaining;
 mod falling;
 mod importing;
+mod limiting;
 mod mlflow;
 mod optimizing;
 mod outward;
@@ -20,7 +22,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use forewatt_service::admission::AdmissionConfig;
-use forewatt_service::domain::{Family, Time};
+use forewatt_service::domain::{Family, Series, Time};
 use forewatt_service::observations::NewObservation;
 use forewatt_service::train::TrainRequest;
 use forewatt_service::{Service, StoreOptions};
@@ -113,6 +115,9 @@ pub(crate) fn options() -> HttpOptions {
         loopback_only: true,
         dashboard: true,
         grpc: true,
+        auth: crate::config::tests::defaults().auth,
+        rate_limit: None,
+        cors_origins: Vec::new(),
     }
 }
 
@@ -151,14 +156,26 @@ pub(crate) fn city() -> Value {
     json!({"kind": "load", "unit": "MW", "resolution": "PT1H", "time_zone": "Europe/Madrid", "holiday_region": "ES"})
 }
 
+/// A series described as [`city`].
+pub(crate) fn described_as(name: &str) -> Series {
+    let mut fields = city();
+    fields["name"] = json!(name);
+    serde_json::from_value(fields).unwrap()
+}
+
 /// A server with `city.load`: 60 days of a daily and weekly shape, and a seasonal-naive champion.
 pub(crate) async fn with_champion() -> TestServer {
-    champion_on(empty().await).await
+    with_champion_and(options()).await
+}
+
+/// The same with other options.
+pub(crate) async fn with_champion_and(options: HttpOptions) -> TestServer {
+    champion_on(empty_with(options).await).await
 }
 
 /// The same on a server that is empty still.
 pub(crate) async fn champion_on(server: TestServer) -> TestServer {
-    assert_eq!(server.put("/v1/series/city.load", &city()).await.status, 201);
+    server.service.put_series(&described_as("city.load")).await.unwrap();
     let name = "city.load".parse().unwrap();
     server.service.write_observations(&name, &observations()).await.unwrap();
     let request = TrainRequest {

@@ -55,6 +55,11 @@ impl Harness for Private {
         bytes[0] ^= 1;
         fs::write(file, bytes).unwrap();
     }
+    async fn carries_out(&self, sql: &'static str) -> bool {
+        let mut transaction = self.store.primary.begin().await.unwrap();
+        let done = sqlx::query(sql).execute(&mut *transaction).await.is_ok();
+        transaction.commit().await.is_ok() && done
+    }
 }
 
 contract_suite!(Private);
