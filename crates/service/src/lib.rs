@@ -30,7 +30,6 @@ pub mod jobs;
 pub mod ladder;
 pub mod migrate;
 pub mod models;
-pub mod net_guard;
 pub mod observations;
 pub mod optimize;
 pub mod peaks;

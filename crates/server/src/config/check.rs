@@ -91,8 +91,7 @@ fn ranges(config: &Config) -> Vec<String> {
     let (server, store, cache) = (&config.server, &config.store, &config.cache);
     let (forecast, train, limits) = (&config.forecast, &config.train, &config.limits);
     let explain = &config.explain;
-    let (auth, rate, tls) = (&config.auth, &config.rate_limit, &config.tls);
-    let rows: [(&str, u64, u64, u64); 61] = [
+    out_of_range(&[
         ("server.body_max_bytes", server.body_max_bytes, 1_024, GIB),
         ("server.request_timeout_ms", server.request_timeout_ms, 10, HOUR_MS),
         ("server.concurrency_max", server.concurrency_max as u64, 1, 100_000),
@@ -140,22 +139,16 @@ fn ranges(config: &Config) -> Vec<String> {
         ("explain.evaluations_max", explain.evaluations_max as u64, 1_000, 100_000_000),
         ("explain.overrides_max", explain.overrides_max as u64, 1, 1_000),
         ("explain.override_values_max", explain.override_values_max as u64, 1, 1_000_000),
-        ("auth.keys_ttl_ms", auth.keys_ttl_ms, 1, HOUR_MS),
-        ("auth.keys_max", auth.keys_max, 1, 10_000_000),
-        ("auth.refusals_logged_per_minute_max", auth.refusals_logged_per_minute_max.into(), 0, 100_000),
-        ("rate_limit.units_per_minute", rate.units_per_minute.into(), 1, 1_000_000_000),
-        ("rate_limit.burst_units", rate.burst_units.into(), 1, 1_000_000_000),
-        ("rate_limit.units_per_day", rate.units_per_day, 0, i64::MAX as u64),
-        ("rate_limit.concurrency_per_key_max", rate.concurrency_per_key_max.into(), 0, 100_000),
-        ("rate_limit.values_per_unit", rate.values_per_unit.into(), 1, 1_000_000_000),
-        ("rate_limit.train_units", rate.train_units.into(), 0, 1_000_000_000),
-        ("rate_limit.callers_max", rate.callers_max, 1, 10_000_000),
-        ("tls.reload_interval_ms", tls.reload_interval_ms, 100, 24 * HOUR_MS),
-        ("tls.handshake_timeout_ms", tls.handshake_timeout_ms, 100, HOUR_MS),
-        ("tls.handshakes_max", tls.handshakes_max as u64, 1, 100_000),
         ("train.seed", train.seed, 0, i64::MAX as u64),
-    ];
-    rows.into_iter()
+    ])
+}
+
+/// A key, its value, and the least and the greatest that may be.
+pub(super) type Range = (&'static str, u64, u64, u64);
+
+/// One line per value outside its range.
+pub(super) fn out_of_range(rows: &[Range]) -> Vec<String> {
+    rows.iter()
         .filter(|(_, value, low, high)| !(low..=high).contains(&value))
         .map(|(key, value, low, high)| format!("{key}: {value} is out of range: {low} to {high}"))
         .collect()

@@ -3,6 +3,8 @@
 use forewatt_service::config::OutwardConfig;
 use forewatt_service::resilience;
 
+use super::check::out_of_range;
+
 /// One line per value that cannot be; empty when all is well.
 pub(super) fn problems(config: &OutwardConfig) -> Vec<String> {
     let mut found = ranges(config);
@@ -33,7 +35,7 @@ fn ranges(config: &OutwardConfig) -> Vec<String> {
     const DAY_MS: u64 = 86_400_000;
     const YEAR_S: u64 = 31_536_000;
     let OutwardConfig { sources, webhooks, cdn, .. } = config;
-    let rows: [(&str, u64, u64, u64); 31] = [
+    let found = out_of_range(&[
         ("connect_timeout_ms", config.connect_timeout_ms, 10, 60_000),
         ("request_timeout_ms", config.request_timeout_ms, 10, 300_000),
         ("total_timeout_ms", config.total_timeout_ms, 10, 300_000),
@@ -65,11 +67,8 @@ fn ranges(config: &OutwardConfig) -> Vec<String> {
         ("cdn.stale_while_revalidate_s", cdn.stale_while_revalidate_s.into(), 0, YEAR_S),
         ("cdn.stale_if_error_s", cdn.stale_if_error_s.into(), 0, YEAR_S),
         ("cdn.purge_queue_max", cdn.purge_queue_max as u64, 1, 10_000_000),
-    ];
-    rows.into_iter()
-        .filter(|(_, value, low, high)| !(low..=high).contains(&value))
-        .map(|(key, value, low, high)| format!("outward.{key}: {value} is out of range: {low} to {high}"))
-        .collect()
+    ]);
+    found.into_iter().map(|problem| format!("outward.{problem}")).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use forewatt_service::access::config::{Mode, RateLimitConfig};
 use serde::{Deserialize, Serialize};
 
 use super::Config;
+use super::check::out_of_range;
 
 /// `[cors]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +74,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
             format!("cors.allowed_origins: `{origin}` is not an origin such as https://app.example, without a path")
         })
         .collect();
+    found.extend(ranges(config));
     let (tls, empty) = (&config.tls, |path: &PathBuf| path.as_os_str().is_empty());
     if empty(&tls.cert_file) != empty(&tls.private_key_file) {
         found.push("tls.cert_file: a certificate and its tls.private_key_file belong together".to_owned());
@@ -84,6 +86,26 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         );
     }
     found
+}
+
+fn ranges(config: &Config) -> Vec<String> {
+    const HOUR_MS: u64 = 3_600_000;
+    let (auth, rate, tls) = (&config.auth, &config.rate_limit, &config.tls);
+    out_of_range(&[
+        ("auth.keys_ttl_ms", auth.keys_ttl_ms, 1, HOUR_MS),
+        ("auth.keys_max", auth.keys_max, 1, 10_000_000),
+        ("auth.refusals_logged_per_minute_max", auth.refusals_logged_per_minute_max.into(), 0, 100_000),
+        ("rate_limit.units_per_minute", rate.units_per_minute.into(), 1, 1_000_000_000),
+        ("rate_limit.burst_units", rate.burst_units.into(), 1, 1_000_000_000),
+        ("rate_limit.units_per_day", rate.units_per_day, 0, i64::MAX as u64),
+        ("rate_limit.concurrency_per_key_max", rate.concurrency_per_key_max.into(), 0, 100_000),
+        ("rate_limit.values_per_unit", rate.values_per_unit.into(), 1, 1_000_000_000),
+        ("rate_limit.train_units", rate.train_units.into(), 0, 1_000_000_000),
+        ("rate_limit.callers_max", rate.callers_max, 1, 10_000_000),
+        ("tls.reload_interval_ms", tls.reload_interval_ms, 100, 24 * HOUR_MS),
+        ("tls.handshake_timeout_ms", tls.handshake_timeout_ms, 100, HOUR_MS),
+        ("tls.handshakes_max", tls.handshakes_max as u64, 1, 100_000),
+    ])
 }
 
 /// `scheme://host[:port]`, as browsers send it.

@@ -1,13 +1,14 @@
 //! Values out of range of what decides who is served, and how.
 
 use super::Config;
+use super::check::out_of_range;
 
 /// One line per value that cannot be; empty when all is well.
 pub(super) fn problems(config: &Config) -> Vec<String> {
     const HOUR_MS: u64 = 3_600_000;
     const DAY_MS: u64 = 24 * HOUR_MS;
     let (admission, degradation, batching) = (&config.admission, &config.degradation, &config.batching);
-    let rows = [
+    let mut found = out_of_range(&[
         ("admission.limit_min", admission.limit_min as u64, 0, 100_000),
         ("admission.limit_initial", admission.limit_initial as u64, 0, 100_000),
         ("admission.queue_max", admission.queue_max as u64, 0, 100_000),
@@ -20,12 +21,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         ("batching.rows_max", batching.rows_max as u64, 1, 1_000_000),
         ("batching.delay_max_us", batching.delay_max_us, 0, 1_000_000),
         ("batching.calls_max", batching.calls_max as u64, 0, 10_000),
-    ];
-    let mut found: Vec<String> = rows
-        .into_iter()
-        .filter(|(_, value, low, high)| !(low..=high).contains(&value))
-        .map(|(key, value, low, high)| format!("{key}: {value} is out of range: {low} to {high}"))
-        .collect();
+    ]);
     if !(1.0..=100.0).contains(&admission.tolerance) {
         found.push(format!("admission.tolerance: {} is out of range: 1 to 100", admission.tolerance));
     }
