@@ -3,6 +3,7 @@
 pub mod access;
 pub mod artifacts;
 pub mod backend;
+mod columns;
 #[cfg(test)]
 pub mod contract;
 pub mod doctor;

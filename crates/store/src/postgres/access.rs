@@ -6,8 +6,8 @@ use sqlx::postgres::{PgArguments, PgRow};
 
 use super::Postgres;
 use super::failure::when;
-use super::series::{count, json, time, to_json};
 use super::stamp::Stamp;
+use crate::columns::{count, json, time, to_json};
 use crate::given::{key_conflict, no_key, taken_key, undecodable};
 use crate::{AuditEntry, AuditStore, KeyRecord, KeyStore, Result};
 

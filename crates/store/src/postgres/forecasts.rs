@@ -3,15 +3,16 @@
 //! "As of" and "fixed lead" walk the valid times of the range and seek one answer for each in an index, so a
 //! read costs the same whether a valid time was forecast once or a thousand times.
 
-use forewatt_domain::{Forecast, ForecastPoint, QuantileLevels, SeriesName, Time, VersionId};
+use forewatt_domain::{Forecast, SeriesName, Time, VersionId};
+use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
 
 use super::Postgres;
 use super::failure::when;
-use super::series::{check_series, id_of, time};
+use super::series::{check_series, id_of};
 use super::stamp::Stamp;
-use crate::given::{check_forecast, undecodable};
+use crate::columns;
+use crate::given::check_forecast;
 use crate::{ForecastKey, ForecastQuery, ForecastStore, IssuedPoint, ObservationRange, Result};
 
 const INSERT: &str = "INSERT INTO forecast (series_id, forecast_start, issued_at, model_version, data_watermark, \
@@ -138,7 +139,7 @@ impl ForecastStore for Postgres {
         let mut reader = self.primary.reader().await.map_err(when(doing))?;
         let points = bound
             .bind(limit)
-            .try_map(|row: PgRow| decode(&row))
+            .try_map(|row: PgRow| columns::issued_point(&row))
             .fetch_all(&mut *reader)
             .await
             .map_err(when(doing))?;
@@ -166,12 +167,12 @@ impl ForecastStore for Postgres {
             .bind(Stamp(issued))
             .bind(version)
             .bind(i64::from(limit))
-            .try_map(|row: PgRow| decode_whole(&row, series))
+            .try_map(|row: PgRow| columns::forecast(&row, series))
             .fetch_all(&mut *reader)
             .await
             .map_err(when(doing))?;
         for (id, forecast) in &mut all {
-            let query = sqlx::query(POINTS).bind(*id).try_map(|row: PgRow| decode_point(&row));
+            let query = sqlx::query(POINTS).bind(*id).try_map(|row: PgRow| columns::forecast_point(&row));
             forecast.points = query.fetch_all(&mut *reader).await.map_err(when(doing))?;
         }
         if all.is_empty() {
@@ -194,7 +195,7 @@ impl ForecastStore for Postgres {
             .bind(Stamp(range.from))
             .bind(Stamp(range.to))
             .bind(i64::from(limit))
-            .try_map(|row: PgRow| decode(&row))
+            .try_map(|row: PgRow| columns::issued_point(&row))
             .fetch_all(&mut *reader)
             .await
             .map_err(when(doing))?;
@@ -224,41 +225,4 @@ async fn insert(
         .bind(forecast.points.last().map(|p| Stamp(p.valid_time)))
         .fetch_optional(connection)
         .await
-}
-
-/// A row of [`LIST`]: the key of the points, and the forecast without them.
-fn decode_whole(row: &PgRow, series: &SeriesName) -> sqlx::Result<(i64, Forecast)> {
-    let version: &str = row.try_get(3)?;
-    let forecast = Forecast {
-        series: series.clone(),
-        forecast_start: time(row, 1)?,
-        issued_at: time(row, 2)?,
-        model_version: VersionId::from_text(version)
-            .ok_or_else(|| undecodable(format!("`{version}` is not a version id")))?,
-        data_watermark: time(row, 4)?,
-        unit: row.try_get(5)?,
-        quality: row.try_get(6)?,
-        degraded: row.try_get(7)?,
-        levels: QuantileLevels::new(row.try_get(8)?).map_err(undecodable)?,
-        points: Vec::new(),
-    };
-    Ok((row.try_get(0)?, forecast))
-}
-
-fn decode_point(row: &PgRow) -> sqlx::Result<ForecastPoint> {
-    Ok(ForecastPoint { valid_time: time(row, 0)?, mean: row.try_get(1)?, quantiles: row.try_get(2)? })
-}
-
-fn decode(row: &PgRow) -> sqlx::Result<IssuedPoint> {
-    let version: &str = row.try_get(2)?;
-    Ok(IssuedPoint {
-        forecast_start: time(row, 0)?,
-        issued_at: time(row, 1)?,
-        model_version: VersionId::from_text(version)
-            .ok_or_else(|| undecodable(format!("`{version}` is not a version id")))?,
-        valid_time: time(row, 3)?,
-        mean: row.try_get(4)?,
-        levels: row.try_get(5)?,
-        quantiles: row.try_get(6)?,
-    })
 }

@@ -1,15 +1,14 @@
 //! Records of background jobs in PostgreSQL, each with the node that works on it.
 
 use forewatt_domain::Time;
-use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use super::Postgres;
 use super::failure::when;
 use super::nodes::NODE_CLASS;
-use super::series::{json, time, to_json};
 use super::stamp::Stamp;
-use crate::given::{check_job, state_of, state_word};
+use crate::columns::{self, to_json};
+use crate::given::{check_job, state_word};
 use crate::{JobRecord, JobStore, Result};
 
 macro_rules! select_jobs {
@@ -59,14 +58,14 @@ impl JobStore for Postgres {
     async fn get_job(&self, id: &str) -> Result<Option<JobRecord>> {
         let doing = "reading a job's record";
         let mut reader = self.primary.reader().await.map_err(when(doing))?;
-        let query = sqlx::query(BY_ID).bind(id).try_map(|row: PgRow| decode(&row));
+        let query = sqlx::query(BY_ID).bind(id).try_map(|row: PgRow| columns::job(&row));
         query.fetch_optional(&mut *reader).await.map_err(when(doing))
     }
 
     async fn list_jobs(&self, limit: u32) -> Result<Vec<JobRecord>> {
         let doing = "listing jobs";
         let mut reader = self.primary.reader().await.map_err(when(doing))?;
-        let query = sqlx::query(NEWEST).bind(i64::from(limit)).try_map(|row: PgRow| decode(&row));
+        let query = sqlx::query(NEWEST).bind(i64::from(limit)).try_map(|row: PgRow| columns::job(&row));
         query.fetch_all(&mut *reader).await.map_err(when(doing))
     }
 
@@ -86,19 +85,4 @@ impl JobStore for Postgres {
         transaction.commit().await.map_err(when(doing))?;
         Ok(done.rows_affected())
     }
-}
-
-fn decode(row: &PgRow) -> sqlx::Result<JobRecord> {
-    let has_result = row.try_get::<Option<&str>, _>(6)?.is_some();
-    Ok(JobRecord {
-        id: row.try_get(0)?,
-        kind: row.try_get(1)?,
-        payload: json(row, 2)?,
-        state: state_of(row.try_get(3)?)?,
-        progress: row.try_get(4)?,
-        message: row.try_get(5)?,
-        result: if has_result { Some(json(row, 6)?) } else { None },
-        created_at: time(row, 7)?,
-        updated_at: time(row, 8)?,
-    })
 }

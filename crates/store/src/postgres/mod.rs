@@ -14,6 +14,7 @@ mod outward;
 mod partitions;
 mod pool;
 mod quality;
+mod row;
 mod series;
 mod stamp;
 #[cfg(test)]

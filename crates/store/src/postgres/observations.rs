@@ -8,8 +8,9 @@ use sqlx::{PgConnection, Postgres as Driver, Row};
 use super::Postgres;
 use super::failure::{is_missing_partition, when};
 use super::pool::Reader;
-use super::series::{check_series, count, time};
+use super::series::check_series;
 use super::stamp::Stamp;
+use crate::columns::{count, time};
 use crate::given::{check_observations, key_order, no_series, undecodable};
 use crate::{ObservationRange, ObservationStore, Result, WriteOutcome};
 

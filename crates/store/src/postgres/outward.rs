@@ -7,9 +7,9 @@ use sqlx::{Postgres as Driver, Row};
 
 use super::Postgres;
 use super::failure::when;
-use super::series::{json, time, to_json};
 use super::stamp::Stamp;
 use crate::Result;
+use crate::columns::{json, time, to_json};
 use crate::given::undecodable;
 use crate::outward::{DeliveryEnd, DeliveryRecord, SourceRecord, SourceStore, WebhookRecord, WebhookStore};
 

@@ -1,13 +1,13 @@
 //! Results of quality checks in PostgreSQL.
 
 use forewatt_domain::SeriesName;
-use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use super::Postgres;
 use super::failure::when;
-use super::series::{count, id_of, json, time, to_json};
+use super::series::id_of;
 use super::stamp::Stamp;
+use crate::columns::{self, to_json};
 use crate::given::check_quality;
 use crate::{QualityRecord, QualityStore, Result};
 
@@ -41,15 +41,7 @@ impl QualityStore for Postgres {
         let mut reader = self.primary.reader().await.map_err(when(doing))?;
         sqlx::query(LATEST)
             .bind(series.as_str())
-            .try_map(|row: PgRow| {
-                Ok(QualityRecord {
-                    series: series.clone(),
-                    checked_at: time(&row, 0)?,
-                    revision: count(&row, 1)?,
-                    score: row.try_get(2)?,
-                    findings: json(&row, 3)?,
-                })
-            })
+            .try_map(|row: PgRow| columns::quality(&row, series))
             .fetch_optional(&mut *reader)
             .await
             .map_err(when(doing))

@@ -1,13 +1,14 @@
 //! Series and how far their data reach, in PostgreSQL.
 
-use forewatt_domain::{Location, Resolution, Series, SeriesName, Time};
+use forewatt_domain::{Series, SeriesName, Time};
+use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
 
 use super::Postgres;
-use super::failure::{corrupt, when};
+use super::failure::when;
 use super::stamp::Stamp;
-use crate::given::{check_resolution, no_series, undecodable};
+use crate::columns;
+use crate::given::{check_resolution, no_series};
 use crate::{Result, SeriesState, SeriesStore};
 
 macro_rules! select_series {
@@ -61,7 +62,7 @@ impl SeriesStore for Postgres {
         let mut reader = self.primary.reader().await.map_err(when(doing))?;
         let found = sqlx::query(BY_NAME)
             .bind(name.as_str())
-            .try_map(|row: PgRow| decode(&row))
+            .try_map(|row: PgRow| columns::series(&row))
             .fetch_optional(&mut *reader)
             .await
             .map_err(when(doing))?;
@@ -81,7 +82,7 @@ impl SeriesStore for Postgres {
         sqlx::query(FROM_NAME)
             .bind(after.map_or("", SeriesName::as_str)) // no name is empty, so every name follows ""
             .bind(i64::from(limit))
-            .try_map(|row: PgRow| decode(&row))
+            .try_map(|row: PgRow| columns::series(&row))
             .fetch_all(&mut *reader)
             .await
             .map_err(when(doing))
@@ -93,7 +94,7 @@ async fn locked(
     name: &SeriesName,
 ) -> sqlx::Result<Option<(Series, SeriesState)>> {
     let query = sqlx::query(BY_NAME_LOCKED).bind(name.as_str());
-    query.try_map(|row: PgRow| decode(&row)).fetch_optional(connection).await
+    query.try_map(|row: PgRow| columns::series(&row)).fetch_optional(connection).await
 }
 
 /// The key of a series in the other tables.
@@ -135,60 +136,4 @@ async fn write(
         .execute(connection)
         .await?;
     Ok(done.rows_affected())
-}
-
-fn decode(row: &PgRow) -> sqlx::Result<(Series, SeriesState)> {
-    let place: (Option<f64>, Option<f64>) = (row.try_get(5)?, row.try_get(6)?);
-    let location = match place {
-        (Some(latitude), Some(longitude)) => Some(Location::new(latitude, longitude).map_err(undecodable)?),
-        _ => None,
-    };
-    let parent: Option<String> = row.try_get(8)?;
-    let series = Series {
-        name: parse(row, 0)?,
-        kind: parse(row, 1)?,
-        unit: row.try_get(2)?,
-        resolution: Resolution::from_seconds(row.try_get(3)?).map_err(undecodable)?,
-        time_zone: parse(row, 4)?,
-        location,
-        holiday_region: row.try_get(7)?,
-        parent: parent.map(SeriesName::try_from).transpose().map_err(undecodable)?,
-    };
-    let maybe = |column| Ok::<_, sqlx::Error>(row.try_get::<Option<Stamp>, _>(column)?.map(|stamp| stamp.0));
-    let state = SeriesState {
-        revision: count(row, 9)?,
-        observations: count(row, 10)?,
-        first_valid_time: maybe(11)?,
-        last_valid_time: maybe(12)?,
-        last_available_at: maybe(13)?,
-    };
-    Ok((series, state))
-}
-
-/// A text column as the type it was written from.
-pub(super) fn parse<T>(row: &PgRow, column: usize) -> sqlx::Result<T>
-where
-    T: std::str::FromStr<Err: std::fmt::Display>,
-{
-    row.try_get::<&str, _>(column)?.parse().map_err(undecodable)
-}
-
-/// A column that counts something.
-pub(super) fn count(row: &PgRow, column: usize) -> sqlx::Result<u64> {
-    u64::try_from(row.try_get::<i64, _>(column)?).map_err(undecodable)
-}
-
-/// A column that holds an instant.
-pub(super) fn time(row: &PgRow, column: usize) -> sqlx::Result<Time> {
-    row.try_get::<Stamp, _>(column).map(|stamp| stamp.0)
-}
-
-/// A column of JSON read as text.
-pub(super) fn json<T: serde::de::DeserializeOwned>(row: &PgRow, column: usize) -> sqlx::Result<T> {
-    serde_json::from_str(row.try_get(column)?).map_err(undecodable)
-}
-
-/// A value as JSON text for a column.
-pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(|e| corrupt(format!("a value does not become JSON: {e}")))
 }

@@ -8,9 +8,9 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::partitions::{Month, attached};
-use super::series::{parse, time};
 use super::stamp::Stamp;
 use super::{LOCK_CLASS, LOCK_PARTITIONS, LOCK_UPKEEP, Postgres, lock};
+use crate::columns::{parse, time};
 use crate::postgres::failure::when;
 use crate::{Result, Upkeep, UpkeepDone, UpkeepStore};
 

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use forewatt_domain::{Alias, ModelVersion, SeriesName, Time, VersionId};
+use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
 
 use super::Postgres;
 use super::failure::when;
 use super::observations::LOCK_SERIES;
-use super::series::{count, json, parse, time, to_json};
 use super::stamp::Stamp;
-use crate::given::{check_version, no_series, short_number, undecodable};
+use crate::columns::{self, parse, to_json};
+use crate::given::{check_version, no_series, short_number};
 use crate::{AliasMove, Error, NewVersion, Result, VersionStore};
 
 macro_rules! select_versions {
@@ -70,7 +70,7 @@ impl VersionStore for Postgres {
         let mut reader = self.primary.reader().await.map_err(when(doing))?;
         sqlx::query(BY_NAME)
             .bind(id.as_str())
-            .try_map(|row: PgRow| decode(&row))
+            .try_map(|row: PgRow| columns::version(&row))
             .fetch_optional(&mut *reader)
             .await
             .map_err(when(doing))
@@ -85,7 +85,7 @@ impl VersionStore for Postgres {
         let mut reader = self.primary.reader().await.map_err(when(doing))?;
         query
             .bind(i64::from(limit))
-            .try_map(|row: PgRow| decode(&row))
+            .try_map(|row: PgRow| columns::version(&row))
             .fetch_all(&mut *reader)
             .await
             .map_err(when(doing))
@@ -96,7 +96,7 @@ impl VersionStore for Postgres {
         let mut reader = self.primary.reader().await.map_err(when(doing))?;
         let pairs = sqlx::query(ALIASES)
             .bind(series.as_str())
-            .try_map(|row: PgRow| Ok((parse(&row, 0)?, version_id(&row, 1)?)))
+            .try_map(|row: PgRow| Ok((parse(&row, 0)?, columns::version_id(&row, 1)?)))
             .fetch_all(&mut *reader)
             .await
             .map_err(when(doing))?;
@@ -145,16 +145,7 @@ impl VersionStore for Postgres {
         sqlx::query(MOVES)
             .bind(series.as_str())
             .bind(i64::from(limit))
-            .try_map(|row: PgRow| {
-                let previous: Option<String> = row.try_get(2)?;
-                Ok(AliasMove {
-                    alias: parse(&row, 0)?,
-                    to: version_id(&row, 1)?,
-                    from: previous.as_deref().map(to_version_id).transpose()?,
-                    moved_at: time(&row, 3)?,
-                    reason: row.try_get(4)?,
-                })
-            })
+            .try_map(|row: PgRow| columns::alias_move(&row))
             .fetch_all(&mut *reader)
             .await
             .map_err(when(doing))
@@ -216,31 +207,4 @@ async fn insert(
         .await
         .map_err(when("registering a model version"))?;
     Ok(())
-}
-
-fn decode(row: &PgRow) -> sqlx::Result<ModelVersion> {
-    let parent: Option<String> = row.try_get(4)?;
-    Ok(ModelVersion {
-        id: version_id(row, 0)?,
-        series: parse(row, 1)?,
-        recipe: json(row, 2)?,
-        recipe_id: row.try_get(3)?,
-        parent: parent.as_deref().map(to_version_id).transpose()?,
-        created_at: time(row, 5)?,
-        trained_from: time(row, 6)?,
-        trained_to: time(row, 7)?,
-        as_of: time(row, 8)?,
-        metrics: json(row, 9)?,
-        notes: json(row, 10)?,
-        artifact_sha256: row.try_get(11)?,
-        artifact_bytes: count(row, 12)?,
-    })
-}
-
-fn version_id(row: &PgRow, column: usize) -> sqlx::Result<VersionId> {
-    to_version_id(row.try_get(column)?)
-}
-
-fn to_version_id(text: &str) -> sqlx::Result<VersionId> {
-    VersionId::from_text(text).ok_or_else(|| undecodable(format!("`{text}` is not a version id")))
 }

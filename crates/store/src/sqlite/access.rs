@@ -6,7 +6,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 
 use super::Sqlite;
 use super::failure::when;
-use super::series::{count, json, time, to_json};
+use crate::columns::{count, json, time, to_json};
 use crate::given::{key_conflict, no_key, taken_key, undecodable};
 use crate::{AuditEntry, AuditStore, KeyRecord, KeyStore, Result};
 

@@ -3,14 +3,16 @@
 //! "As of" and "fixed lead" walk the valid times of the range and seek one answer for each in an index, so a
 //! read costs the same whether a valid time was forecast once or a thousand times.
 
-use forewatt_domain::{Forecast, ForecastPoint, QuantileLevels, SeriesName, Time, VersionId};
+use forewatt_domain::{Forecast, SeriesName, Time, VersionId};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::Sqlite;
 use super::failure::when;
-use super::series::{id_of, time};
-use crate::given::{check_forecast, undecodable};
+use super::row::to_blob;
+use super::series::id_of;
+use crate::columns;
+use crate::given::check_forecast;
 use crate::{ForecastKey, ForecastQuery, ForecastStore, IssuedPoint, ObservationRange, Result};
 
 const INSERT: &str = "INSERT INTO forecast (series_id, forecast_start, issued_at, model_version, data_watermark, \
@@ -121,7 +123,7 @@ impl ForecastStore for Sqlite {
         };
         let points = bound
             .bind(limit)
-            .try_map(|row: SqliteRow| decode(&row))
+            .try_map(|row: SqliteRow| columns::issued_point(&row))
             .fetch_all(&self.readers)
             .await
             .map_err(when(doing))?;
@@ -148,12 +150,12 @@ impl ForecastStore for Sqlite {
             .bind(issued.micros())
             .bind(version)
             .bind(i64::from(limit))
-            .try_map(|row: SqliteRow| decode_whole(&row, series))
+            .try_map(|row: SqliteRow| columns::forecast(&row, series))
             .fetch_all(&self.readers)
             .await
             .map_err(when(doing))?;
         for (id, forecast) in &mut all {
-            let query = sqlx::query(POINTS).bind(*id).try_map(|row: SqliteRow| decode_point(&row));
+            let query = sqlx::query(POINTS).bind(*id).try_map(|row: SqliteRow| columns::forecast_point(&row));
             forecast.points = query.fetch_all(&self.readers).await.map_err(when(doing))?;
         }
         if all.is_empty() {
@@ -175,7 +177,7 @@ impl ForecastStore for Sqlite {
             .bind(range.from.micros())
             .bind(range.to.micros())
             .bind(i64::from(limit))
-            .try_map(|row: SqliteRow| decode(&row))
+            .try_map(|row: SqliteRow| columns::issued_point(&row))
             .fetch_all(&self.readers)
             .await
             .map_err(when(doing))?;
@@ -203,58 +205,4 @@ async fn insert(
         .bind(to_blob(forecast.levels.as_slice()))
         .fetch_optional(connection)
         .await
-}
-
-/// A row of [`LIST`]: the key of the points, and the forecast without them.
-fn decode_whole(row: &SqliteRow, series: &SeriesName) -> sqlx::Result<(i64, Forecast)> {
-    let version: &str = row.try_get(3)?;
-    let forecast = Forecast {
-        series: series.clone(),
-        forecast_start: time(row, 1)?,
-        issued_at: time(row, 2)?,
-        model_version: VersionId::from_text(version)
-            .ok_or_else(|| undecodable(format!("`{version}` is not a version id")))?,
-        data_watermark: time(row, 4)?,
-        unit: row.try_get(5)?,
-        quality: row.try_get(6)?,
-        degraded: row.try_get(7)?,
-        levels: QuantileLevels::new(from_blob(row.try_get(8)?)?).map_err(undecodable)?,
-        points: Vec::new(),
-    };
-    Ok((row.try_get(0)?, forecast))
-}
-
-fn decode_point(row: &SqliteRow) -> sqlx::Result<ForecastPoint> {
-    Ok(ForecastPoint {
-        valid_time: time(row, 0)?,
-        mean: row.try_get(1)?,
-        quantiles: from_blob(row.try_get(2)?)?,
-    })
-}
-
-fn decode(row: &SqliteRow) -> sqlx::Result<IssuedPoint> {
-    let version: &str = row.try_get(2)?;
-    Ok(IssuedPoint {
-        forecast_start: time(row, 0)?,
-        issued_at: time(row, 1)?,
-        model_version: VersionId::from_text(version)
-            .ok_or_else(|| undecodable(format!("`{version}` is not a version id")))?,
-        valid_time: time(row, 3)?,
-        mean: row.try_get(4)?,
-        levels: from_blob(row.try_get(5)?)?,
-        quantiles: from_blob(row.try_get(6)?)?,
-    })
-}
-
-fn to_blob(values: &[f64]) -> Vec<u8> {
-    values.iter().flat_map(|v| v.to_le_bytes()).collect()
-}
-
-fn from_blob(bytes: &[u8]) -> sqlx::Result<Vec<f64>> {
-    let (values, rest) = bytes.as_chunks::<8>();
-    if rest.is_empty() {
-        Ok(values.iter().map(|v| f64::from_le_bytes(*v)).collect())
-    } else {
-        Err(undecodable(format!("{} bytes are not a list of doubles", bytes.len())))
-    }
 }

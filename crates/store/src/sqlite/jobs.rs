@@ -1,13 +1,12 @@
 //! Records of background jobs in SQLite.
 
 use forewatt_domain::Time;
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
 use super::failure::when;
-use super::series::{json, time, to_json};
-use crate::given::{check_job, state_of, state_word};
+use crate::columns::{self, to_json};
+use crate::given::{check_job, state_word};
 use crate::{JobRecord, JobStore, Result};
 
 macro_rules! select_jobs {
@@ -49,7 +48,7 @@ impl JobStore for Sqlite {
     async fn get_job(&self, id: &str) -> Result<Option<JobRecord>> {
         sqlx::query(BY_ID)
             .bind(id)
-            .try_map(|row: SqliteRow| decode(&row))
+            .try_map(|row: SqliteRow| columns::job(&row))
             .fetch_optional(&self.readers)
             .await
             .map_err(when("reading a job's record"))
@@ -58,7 +57,7 @@ impl JobStore for Sqlite {
     async fn list_jobs(&self, limit: u32) -> Result<Vec<JobRecord>> {
         sqlx::query(NEWEST)
             .bind(i64::from(limit))
-            .try_map(|row: SqliteRow| decode(&row))
+            .try_map(|row: SqliteRow| columns::job(&row))
             .fetch_all(&self.readers)
             .await
             .map_err(when("listing jobs"))
@@ -73,19 +72,4 @@ impl JobStore for Sqlite {
             .map_err(when("failing orphaned jobs"))?;
         Ok(done.rows_affected())
     }
-}
-
-fn decode(row: &SqliteRow) -> sqlx::Result<JobRecord> {
-    let has_result = row.try_get::<Option<&str>, _>(6)?.is_some();
-    Ok(JobRecord {
-        id: row.try_get(0)?,
-        kind: row.try_get(1)?,
-        payload: json(row, 2)?,
-        state: state_of(row.try_get(3)?)?,
-        progress: row.try_get(4)?,
-        message: row.try_get(5)?,
-        result: if has_result { Some(json(row, 6)?) } else { None },
-        created_at: time(row, 7)?,
-        updated_at: time(row, 8)?,
-    })
 }

@@ -14,6 +14,7 @@ mod labels;
 mod observations;
 mod outward;
 mod quality;
+mod row;
 mod series;
 #[cfg(test)]
 mod tests;

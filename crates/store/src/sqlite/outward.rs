@@ -6,8 +6,8 @@ use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
 use super::failure::when;
-use super::series::{json, time, to_json};
 use crate::Result;
+use crate::columns::{json, time, to_json};
 use crate::given::undecodable;
 use crate::outward::{DeliveryEnd, DeliveryRecord, SourceRecord, SourceStore, WebhookRecord, WebhookStore};
 

@@ -1,12 +1,12 @@
 //! Results of quality checks in SQLite.
 
 use forewatt_domain::SeriesName;
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
 use super::failure::when;
-use super::series::{count, id_of, json, time, to_json};
+use super::series::id_of;
+use crate::columns::{self, to_json};
 use crate::given::check_quality;
 use crate::{QualityRecord, QualityStore, Result};
 
@@ -38,15 +38,7 @@ impl QualityStore for Sqlite {
     async fn latest_quality(&self, series: &SeriesName) -> Result<Option<QualityRecord>> {
         sqlx::query(LATEST)
             .bind(series.as_str())
-            .try_map(|row: SqliteRow| {
-                Ok(QualityRecord {
-                    series: series.clone(),
-                    checked_at: time(&row, 0)?,
-                    revision: count(&row, 1)?,
-                    score: row.try_get(2)?,
-                    findings: json(&row, 3)?,
-                })
-            })
+            .try_map(|row: SqliteRow| columns::quality(&row, series))
             .fetch_optional(&self.readers)
             .await
             .map_err(when("reading a quality check"))

@@ -1,12 +1,13 @@
 //! Series and how far their data reach, in SQLite.
 
-use forewatt_domain::{Location, Resolution, Series, SeriesName, Time};
+use forewatt_domain::{Series, SeriesName, Time};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite as Driver, SqliteConnection, Transaction};
+use sqlx::{Sqlite as Driver, SqliteConnection, Transaction};
 
 use super::Sqlite;
-use super::failure::{corrupt, when};
-use crate::given::{check_resolution, no_series, undecodable};
+use super::failure::when;
+use crate::columns;
+use crate::given::{check_resolution, no_series};
 use crate::{Result, SeriesState, SeriesStore};
 
 macro_rules! select_series {
@@ -34,7 +35,7 @@ impl SeriesStore for Sqlite {
         let mut transaction = self.begin_write(doing).await?;
         let existing = sqlx::query(BY_NAME)
             .bind(series.name.as_str())
-            .try_map(|row: SqliteRow| decode(&row))
+            .try_map(|row: SqliteRow| columns::series(&row))
             .fetch_optional(&mut *transaction)
             .await
             .map_err(when(doing))?;
@@ -52,7 +53,7 @@ impl SeriesStore for Sqlite {
     async fn get_series(&self, name: &SeriesName) -> Result<Option<(Series, SeriesState)>> {
         sqlx::query(BY_NAME)
             .bind(name.as_str())
-            .try_map(|row: SqliteRow| decode(&row))
+            .try_map(|row: SqliteRow| columns::series(&row))
             .fetch_optional(&self.readers)
             .await
             .map_err(when("reading a series"))
@@ -66,7 +67,7 @@ impl SeriesStore for Sqlite {
         sqlx::query(FROM_NAME)
             .bind(after.map_or("", SeriesName::as_str)) // no name is empty, so every name follows ""
             .bind(i64::from(limit))
-            .try_map(|row: SqliteRow| decode(&row))
+            .try_map(|row: SqliteRow| columns::series(&row))
             .fetch_all(&self.readers)
             .await
             .map_err(when("listing series"))
@@ -111,59 +112,4 @@ async fn write(
         .execute(&mut **transaction)
         .await?;
     Ok(())
-}
-
-fn decode(row: &SqliteRow) -> sqlx::Result<(Series, SeriesState)> {
-    let place: (Option<f64>, Option<f64>) = (row.try_get(5)?, row.try_get(6)?);
-    let location = match place {
-        (Some(latitude), Some(longitude)) => Some(Location::new(latitude, longitude).map_err(undecodable)?),
-        _ => None,
-    };
-    let parent: Option<String> = row.try_get(8)?;
-    let series = Series {
-        name: parse(row, 0)?,
-        kind: parse(row, 1)?,
-        unit: row.try_get(2)?,
-        resolution: Resolution::from_seconds(row.try_get(3)?).map_err(undecodable)?,
-        time_zone: parse(row, 4)?,
-        location,
-        holiday_region: row.try_get(7)?,
-        parent: parent.map(SeriesName::try_from).transpose().map_err(undecodable)?,
-    };
-    let state = SeriesState {
-        revision: count(row, 9)?,
-        observations: count(row, 10)?,
-        first_valid_time: row.try_get::<Option<i64>, _>(11)?.map(Time::from_micros),
-        last_valid_time: row.try_get::<Option<i64>, _>(12)?.map(Time::from_micros),
-        last_available_at: row.try_get::<Option<i64>, _>(13)?.map(Time::from_micros),
-    };
-    Ok((series, state))
-}
-
-/// A text column as the type it was written from.
-pub(super) fn parse<T>(row: &SqliteRow, column: usize) -> sqlx::Result<T>
-where
-    T: std::str::FromStr<Err: std::fmt::Display>,
-{
-    row.try_get::<&str, _>(column)?.parse().map_err(undecodable)
-}
-
-/// A column that counts something.
-pub(super) fn count(row: &SqliteRow, column: usize) -> sqlx::Result<u64> {
-    u64::try_from(row.try_get::<i64, _>(column)?).map_err(undecodable)
-}
-
-/// A column that holds an instant.
-pub(super) fn time(row: &SqliteRow, column: usize) -> sqlx::Result<Time> {
-    row.try_get(column).map(Time::from_micros)
-}
-
-/// A column that holds JSON.
-pub(super) fn json<T: serde::de::DeserializeOwned>(row: &SqliteRow, column: usize) -> sqlx::Result<T> {
-    serde_json::from_str(row.try_get(column)?).map_err(undecodable)
-}
-
-/// A value as JSON text for a column.
-pub(super) fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value).map_err(|e| corrupt(format!("a value does not become JSON: {e}")))
 }

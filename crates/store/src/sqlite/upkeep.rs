@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::Sqlite;
 use super::failure::when;
-use super::series::parse;
+use crate::columns::parse;
 use crate::{Result, Upkeep, UpkeepDone, UpkeepStore};
 
 const SERIES: &str =

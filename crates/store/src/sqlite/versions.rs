@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use forewatt_domain::{Alias, ModelVersion, SeriesName, Time, VersionId};
+use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
 use super::Sqlite;
 use super::failure::when;
-use super::series::{count, id_of, json, parse, time, to_json};
-use crate::given::{check_version, short_number, undecodable};
+use super::series::id_of;
+use crate::columns::{self, parse, to_json};
+use crate::given::{check_version, short_number};
 use crate::{AliasMove, Error, NewVersion, Result, VersionStore};
 
 macro_rules! select_versions {
@@ -66,7 +67,7 @@ impl VersionStore for Sqlite {
     async fn get_version(&self, id: &VersionId) -> Result<Option<ModelVersion>> {
         sqlx::query(BY_NAME)
             .bind(id.as_str())
-            .try_map(|row: SqliteRow| decode(&row))
+            .try_map(|row: SqliteRow| columns::version(&row))
             .fetch_optional(&self.readers)
             .await
             .map_err(when("reading a model version"))
@@ -79,7 +80,7 @@ impl VersionStore for Sqlite {
         };
         query
             .bind(i64::from(limit))
-            .try_map(|row: SqliteRow| decode(&row))
+            .try_map(|row: SqliteRow| columns::version(&row))
             .fetch_all(&self.readers)
             .await
             .map_err(when("listing model versions"))
@@ -88,7 +89,7 @@ impl VersionStore for Sqlite {
     async fn aliases(&self, series: &SeriesName) -> Result<BTreeMap<Alias, VersionId>> {
         let pairs = sqlx::query(ALIASES)
             .bind(series.as_str())
-            .try_map(|row: SqliteRow| Ok((parse(&row, 0)?, version_id(&row, 1)?)))
+            .try_map(|row: SqliteRow| Ok((parse(&row, 0)?, columns::version_id(&row, 1)?)))
             .fetch_all(&self.readers)
             .await
             .map_err(when("reading aliases"))?;
@@ -135,16 +136,7 @@ impl VersionStore for Sqlite {
         sqlx::query(MOVES)
             .bind(series.as_str())
             .bind(i64::from(limit))
-            .try_map(|row: SqliteRow| {
-                let previous: Option<String> = row.try_get(2)?;
-                Ok(AliasMove {
-                    alias: parse(&row, 0)?,
-                    to: version_id(&row, 1)?,
-                    from: previous.as_deref().map(to_version_id).transpose()?,
-                    moved_at: time(&row, 3)?,
-                    reason: row.try_get(4)?,
-                })
-            })
+            .try_map(|row: SqliteRow| columns::alias_move(&row))
             .fetch_all(&self.readers)
             .await
             .map_err(when("reading an alias' history"))
@@ -199,31 +191,4 @@ async fn insert(
         .await
         .map_err(when("registering a model version"))?;
     Ok(())
-}
-
-fn decode(row: &SqliteRow) -> sqlx::Result<ModelVersion> {
-    let parent: Option<String> = row.try_get(4)?;
-    Ok(ModelVersion {
-        id: version_id(row, 0)?,
-        series: parse(row, 1)?,
-        recipe: json(row, 2)?,
-        recipe_id: row.try_get(3)?,
-        parent: parent.as_deref().map(to_version_id).transpose()?,
-        created_at: time(row, 5)?,
-        trained_from: time(row, 6)?,
-        trained_to: time(row, 7)?,
-        as_of: time(row, 8)?,
-        metrics: json(row, 9)?,
-        notes: json(row, 10)?,
-        artifact_sha256: row.try_get(11)?,
-        artifact_bytes: count(row, 12)?,
-    })
-}
-
-fn version_id(row: &SqliteRow, column: usize) -> sqlx::Result<VersionId> {
-    to_version_id(row.try_get(column)?)
-}
-
-fn to_version_id(text: &str) -> sqlx::Result<VersionId> {
-    VersionId::from_text(text).ok_or_else(|| undecodable(format!("`{text}` is not a version id")))
 }
