@@ -11,7 +11,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::given::{state_of, undecodable};
-use crate::{AliasMove, Error, IssuedPoint, JobRecord, QualityRecord, Result, SeriesState};
+use crate::{
+    AliasMove, AuditEntry, DeliveryRecord, Error, IssuedPoint, JobRecord, KeyRecord, QualityRecord, Result,
+    SeriesState, SourceRecord, WebhookRecord,
+};
 
 /// A row whose columns are asked by their place.
 pub(crate) trait Columns {
@@ -21,6 +24,8 @@ pub(crate) trait Columns {
     fn maybe_text(&self, column: usize) -> sqlx::Result<Option<&str>>;
     /// A whole number.
     fn integer(&self, column: usize) -> sqlx::Result<i64>;
+    /// Yes or no.
+    fn flag(&self, column: usize) -> sqlx::Result<bool>;
     /// A number.
     fn number(&self, column: usize) -> sqlx::Result<f64>;
     /// A number that may be missing.
@@ -59,6 +64,19 @@ pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(failed)
 }
 
+/// A column that counts little.
+fn small(row: &impl Columns, column: usize) -> sqlx::Result<u32> {
+    u32::try_from(row.integer(column)?).map_err(undecodable)
+}
+
+fn maybe_owned(row: &impl Columns, column: usize) -> sqlx::Result<Option<String>> {
+    Ok(row.maybe_text(column)?.map(str::to_owned))
+}
+
+fn maybe_json(row: &impl Columns, column: usize) -> sqlx::Result<Option<serde_json::Value>> {
+    row.maybe_text(column)?.map(serde_json::from_str).transpose().map_err(undecodable)
+}
+
 fn owned(row: &impl Columns, column: usize) -> sqlx::Result<String> {
     row.text(column).map(str::to_owned)
 }
@@ -87,7 +105,7 @@ pub(crate) fn series(row: &impl Columns) -> sqlx::Result<(Series, SeriesState)> 
         resolution: Resolution::from_seconds(row.integer(3)?).map_err(undecodable)?,
         time_zone: parse(row, 4)?,
         location,
-        holiday_region: row.maybe_text(7)?.map(str::to_owned),
+        holiday_region: maybe_owned(row, 7)?,
         parent: parent.map(str::parse::<SeriesName>).transpose().map_err(undecodable)?,
     };
     let state = SeriesState {
@@ -102,7 +120,6 @@ pub(crate) fn series(row: &impl Columns) -> sqlx::Result<(Series, SeriesState)> 
 
 /// Id, kind, payload, state, progress, message, result, created, updated.
 pub(crate) fn job(row: &impl Columns) -> sqlx::Result<JobRecord> {
-    let result = row.maybe_text(6)?;
     Ok(JobRecord {
         id: owned(row, 0)?,
         kind: owned(row, 1)?,
@@ -110,7 +127,7 @@ pub(crate) fn job(row: &impl Columns) -> sqlx::Result<JobRecord> {
         state: state_of(row.text(3)?)?,
         progress: row.number(4)?,
         message: owned(row, 5)?,
-        result: result.map(serde_json::from_str).transpose().map_err(undecodable)?,
+        result: maybe_json(row, 6)?,
         created_at: time(row, 7)?,
         updated_at: time(row, 8)?,
     })
@@ -169,7 +186,7 @@ pub(crate) fn forecast(row: &impl Columns, series: &SeriesName) -> sqlx::Result<
         data_watermark: time(row, 4)?,
         unit: owned(row, 5)?,
         quality: row.number(6)?,
-        degraded: row.maybe_text(7)?.map(str::to_owned),
+        degraded: maybe_owned(row, 7)?,
         levels: QuantileLevels::new(row.numbers(8)?).map_err(undecodable)?,
         points: Vec::new(),
     };
@@ -191,5 +208,66 @@ pub(crate) fn issued_point(row: &impl Columns) -> sqlx::Result<IssuedPoint> {
         mean: row.number(4)?,
         levels: row.numbers(5)?,
         quantiles: row.numbers(6)?,
+    })
+}
+
+/// Id, name, digest, scopes, series; created, expires, revoked; successor.
+pub(crate) fn key(row: &impl Columns) -> sqlx::Result<KeyRecord> {
+    Ok(KeyRecord {
+        id: owned(row, 0)?,
+        name: owned(row, 1)?,
+        sha256: owned(row, 2)?,
+        scopes: json(row, 3)?,
+        series: json(row, 4)?,
+        created_at: time(row, 5)?,
+        expires_at: row.maybe_time(6)?,
+        revoked_at: row.maybe_time(7)?,
+        successor: maybe_owned(row, 8)?,
+    })
+}
+
+/// When, who, what, how it ended, series, before, after, request, number.
+pub(crate) fn audit_entry(row: &impl Columns) -> sqlx::Result<AuditEntry> {
+    Ok(AuditEntry {
+        at: time(row, 0)?,
+        actor: owned(row, 1)?,
+        action: owned(row, 2)?,
+        outcome: owned(row, 3)?,
+        series: row.maybe_text(4)?.map(str::parse::<SeriesName>).transpose().map_err(undecodable)?,
+        before: maybe_owned(row, 5)?,
+        after: maybe_owned(row, 6)?,
+        request_id: owned(row, 7)?,
+        count: small(row, 8)?,
+    })
+}
+
+/// Name, what it is, when due, failures, the last run.
+pub(crate) fn source(row: &impl Columns) -> sqlx::Result<SourceRecord> {
+    Ok(SourceRecord {
+        name: owned(row, 0)?,
+        spec: json(row, 1)?,
+        due_at: time(row, 2)?,
+        failures: small(row, 3)?,
+        last: maybe_json(row, 4)?,
+    })
+}
+
+/// Id, what it is, when it was made.
+pub(crate) fn webhook(row: &impl Columns) -> sqlx::Result<WebhookRecord> {
+    Ok(WebhookRecord { id: owned(row, 0)?, spec: json(row, 1)?, created_at: time(row, 2)? })
+}
+
+/// Id, receiver, event, body, created, due, attempts, whether dead, the last error.
+pub(crate) fn delivery(row: &impl Columns) -> sqlx::Result<DeliveryRecord> {
+    Ok(DeliveryRecord {
+        id: owned(row, 0)?,
+        webhook: owned(row, 1)?,
+        event: owned(row, 2)?,
+        body: owned(row, 3)?,
+        created_at: time(row, 4)?,
+        due_at: time(row, 5)?,
+        attempts: small(row, 6)?,
+        dead: row.flag(7)?,
+        error: owned(row, 8)?,
     })
 }

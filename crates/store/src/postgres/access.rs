@@ -1,14 +1,13 @@
 //! Keys and the audit log in PostgreSQL.
 
 use forewatt_domain::{SeriesName, Time};
-use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
 
 use super::Postgres;
 use super::failure::when;
 use super::stamp::Stamp;
-use crate::columns::{count, json, time, to_json};
-use crate::given::{key_conflict, no_key, taken_key, undecodable};
+use crate::columns::{self, to_json};
+use crate::given::{key_conflict, no_key, taken_key};
 use crate::{AuditEntry, AuditStore, KeyRecord, KeyStore, Result};
 
 macro_rules! select_keys {
@@ -43,14 +42,14 @@ impl KeyStore for Postgres {
     async fn get_key(&self, id: &str) -> Result<Option<KeyRecord>> {
         let doing = "reading a key";
         let mut reader = self.primary.reader().await.map_err(when(doing))?;
-        let query = sqlx::query(BY_ID).bind(id).try_map(|row: PgRow| decode(&row));
+        let query = sqlx::query(BY_ID).bind(id).try_map(|row: PgRow| columns::key(&row));
         query.fetch_optional(&mut *reader).await.map_err(when(doing))
     }
 
     async fn list_keys(&self, limit: u32) -> Result<Vec<KeyRecord>> {
         let doing = "listing keys";
         let mut reader = self.primary.reader().await.map_err(when(doing))?;
-        let query = sqlx::query(NEWEST).bind(i64::from(limit)).try_map(|row: PgRow| decode(&row));
+        let query = sqlx::query(NEWEST).bind(i64::from(limit)).try_map(|row: PgRow| columns::key(&row));
         query.fetch_all(&mut *reader).await.map_err(when(doing))
     }
 
@@ -109,7 +108,7 @@ impl AuditStore for Postgres {
         sqlx::query(LIST)
             .bind(Stamp(since.unwrap_or(Time::MIN)))
             .bind(i64::from(limit))
-            .try_map(|row: PgRow| decode_entry(&row))
+            .try_map(|row: PgRow| columns::audit_entry(&row))
             .fetch_all(&mut *reader)
             .await
             .map_err(when(doing))
@@ -127,33 +126,4 @@ fn insert(key: &KeyRecord) -> Result<sqlx::query::Query<'_, sqlx::Postgres, PgAr
         .bind(key.expires_at.map(Stamp))
         .bind(key.revoked_at.map(Stamp))
         .bind(&key.successor))
-}
-
-fn decode(row: &PgRow) -> sqlx::Result<KeyRecord> {
-    Ok(KeyRecord {
-        id: row.try_get(0)?,
-        name: row.try_get(1)?,
-        sha256: row.try_get(2)?,
-        scopes: json(row, 3)?,
-        series: json(row, 4)?,
-        created_at: time(row, 5)?,
-        expires_at: row.try_get::<Option<Stamp>, _>(6)?.map(|stamp| stamp.0),
-        revoked_at: row.try_get::<Option<Stamp>, _>(7)?.map(|stamp| stamp.0),
-        successor: row.try_get(8)?,
-    })
-}
-
-fn decode_entry(row: &PgRow) -> sqlx::Result<AuditEntry> {
-    let series: Option<String> = row.try_get(4)?;
-    Ok(AuditEntry {
-        at: time(row, 0)?,
-        actor: row.try_get(1)?,
-        action: row.try_get(2)?,
-        outcome: row.try_get(3)?,
-        series: series.map(SeriesName::try_from).transpose().map_err(undecodable)?,
-        before: row.try_get(5)?,
-        after: row.try_get(6)?,
-        request_id: row.try_get(7)?,
-        count: u32::try_from(count(row, 8)?).map_err(undecodable)?,
-    })
 }

@@ -1,16 +1,15 @@
 //! Sources, receivers and deliveries in PostgreSQL.
 
 use forewatt_domain::Time;
+use sqlx::Postgres as Driver;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{Postgres as Driver, Row};
 
 use super::Postgres;
 use super::failure::when;
 use super::stamp::Stamp;
 use crate::Result;
-use crate::columns::{json, time, to_json};
-use crate::given::undecodable;
+use crate::columns::{self, to_json};
 use crate::outward::{DeliveryEnd, DeliveryRecord, SourceRecord, SourceStore, WebhookRecord, WebhookStore};
 
 const PUT_SOURCE: &str = "INSERT INTO source (name, spec, due_at, failures, last) \
@@ -99,7 +98,7 @@ impl SourceStore for Postgres {
     }
 
     async fn list_sources(&self, limit: u32) -> Result<Vec<SourceRecord>> {
-        self.find(sqlx::query(LIST_SOURCES).bind(i64::from(limit)), source, "listing sources").await
+        self.find(sqlx::query(LIST_SOURCES).bind(i64::from(limit)), columns::source, "listing sources").await
     }
 
     async fn remove_source(&self, name: &str) -> Result<bool> {
@@ -109,7 +108,7 @@ impl SourceStore for Postgres {
 
     async fn take_due_source(&self, now: Time, until: Time) -> Result<Option<SourceRecord>> {
         let query = sqlx::query(TAKE_SOURCE).bind(Stamp(now)).bind(Stamp(until));
-        Ok(self.take(query, source, "finding a source that is due").await?.pop())
+        Ok(self.take(query, columns::source, "finding a source that is due").await?.pop())
     }
 
     async fn end_source_run(
@@ -131,7 +130,8 @@ impl WebhookStore for Postgres {
     }
 
     async fn list_webhooks(&self, limit: u32) -> Result<Vec<WebhookRecord>> {
-        self.find(sqlx::query(LIST_WEBHOOKS).bind(i64::from(limit)), webhook, "listing webhooks").await
+        self.find(sqlx::query(LIST_WEBHOOKS).bind(i64::from(limit)), columns::webhook, "listing webhooks")
+            .await
     }
 
     async fn remove_webhook(&self, id: &str) -> Result<bool> {
@@ -164,7 +164,7 @@ impl WebhookStore for Postgres {
 
     async fn take_due_deliveries(&self, now: Time, until: Time, limit: u32) -> Result<Vec<DeliveryRecord>> {
         let query = sqlx::query(TAKE).bind(Stamp(now)).bind(Stamp(until)).bind(i64::from(limit));
-        let mut taken = self.take(query, delivery, "finding deliveries that are due").await?;
+        let mut taken = self.take(query, columns::delivery, "finding deliveries that are due").await?;
         taken.sort_by(|a, b| a.id.cmp(&b.id)); // RETURNING promises no order
         Ok(taken)
     }
@@ -185,40 +185,11 @@ impl WebhookStore for Postgres {
 
     async fn list_deliveries(&self, dead: bool, limit: u32) -> Result<Vec<DeliveryRecord>> {
         let query = sqlx::query(LIST).bind(dead).bind(i64::from(limit));
-        self.find(query, delivery, "listing deliveries").await
+        self.find(query, columns::delivery, "listing deliveries").await
     }
 
     async fn replay_delivery(&self, id: &str, now: Time) -> Result<bool> {
         let query = sqlx::query(REPLAY).bind(id).bind(Stamp(now));
         Ok(self.change(query, "replaying a delivery").await? > 0)
     }
-}
-
-fn webhook(row: &PgRow) -> sqlx::Result<WebhookRecord> {
-    Ok(WebhookRecord { id: row.try_get(0)?, spec: json(row, 1)?, created_at: time(row, 2)? })
-}
-
-fn source(row: &PgRow) -> sqlx::Result<SourceRecord> {
-    let has_last = row.try_get::<Option<&str>, _>(4)?.is_some();
-    Ok(SourceRecord {
-        name: row.try_get(0)?,
-        spec: json(row, 1)?,
-        due_at: time(row, 2)?,
-        failures: u32::try_from(row.try_get::<i64, _>(3)?).map_err(undecodable)?,
-        last: if has_last { Some(json(row, 4)?) } else { None },
-    })
-}
-
-fn delivery(row: &PgRow) -> sqlx::Result<DeliveryRecord> {
-    Ok(DeliveryRecord {
-        id: row.try_get(0)?,
-        webhook: row.try_get(1)?,
-        event: row.try_get(2)?,
-        body: row.try_get(3)?,
-        created_at: time(row, 4)?,
-        due_at: time(row, 5)?,
-        attempts: u32::try_from(row.try_get::<i64, _>(6)?).map_err(undecodable)?,
-        dead: row.try_get(7)?,
-        error: row.try_get(8)?,
-    })
 }

@@ -1,13 +1,12 @@
 //! Keys and the audit log in SQLite.
 
 use forewatt_domain::{SeriesName, Time};
-use sqlx::Row;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 
 use super::Sqlite;
 use super::failure::when;
-use crate::columns::{count, json, time, to_json};
-use crate::given::{key_conflict, no_key, taken_key, undecodable};
+use crate::columns::{self, to_json};
+use crate::given::{key_conflict, no_key, taken_key};
 use crate::{AuditEntry, AuditStore, KeyRecord, KeyStore, Result};
 
 macro_rules! select_keys {
@@ -37,12 +36,12 @@ impl KeyStore for Sqlite {
     }
 
     async fn get_key(&self, id: &str) -> Result<Option<KeyRecord>> {
-        let query = sqlx::query(BY_ID).bind(id).try_map(|row: SqliteRow| decode(&row));
+        let query = sqlx::query(BY_ID).bind(id).try_map(|row: SqliteRow| columns::key(&row));
         query.fetch_optional(&self.readers).await.map_err(when("reading a key"))
     }
 
     async fn list_keys(&self, limit: u32) -> Result<Vec<KeyRecord>> {
-        let query = sqlx::query(NEWEST).bind(i64::from(limit)).try_map(|row: SqliteRow| decode(&row));
+        let query = sqlx::query(NEWEST).bind(i64::from(limit)).try_map(|row: SqliteRow| columns::key(&row));
         query.fetch_all(&self.readers).await.map_err(when("listing keys"))
     }
 
@@ -96,7 +95,7 @@ impl AuditStore for Sqlite {
         sqlx::query(LIST)
             .bind(since.map_or(i64::MIN, Time::micros))
             .bind(i64::from(limit))
-            .try_map(|row: SqliteRow| decode_entry(&row))
+            .try_map(|row: SqliteRow| columns::audit_entry(&row))
             .fetch_all(&self.readers)
             .await
             .map_err(when("reading the audit log"))
@@ -114,33 +113,4 @@ fn insert(key: &KeyRecord) -> Result<sqlx::query::Query<'_, sqlx::Sqlite, Sqlite
         .bind(key.expires_at.map(Time::micros))
         .bind(key.revoked_at.map(Time::micros))
         .bind(&key.successor))
-}
-
-fn decode(row: &SqliteRow) -> sqlx::Result<KeyRecord> {
-    Ok(KeyRecord {
-        id: row.try_get(0)?,
-        name: row.try_get(1)?,
-        sha256: row.try_get(2)?,
-        scopes: json(row, 3)?,
-        series: json(row, 4)?,
-        created_at: time(row, 5)?,
-        expires_at: row.try_get::<Option<i64>, _>(6)?.map(Time::from_micros),
-        revoked_at: row.try_get::<Option<i64>, _>(7)?.map(Time::from_micros),
-        successor: row.try_get(8)?,
-    })
-}
-
-fn decode_entry(row: &SqliteRow) -> sqlx::Result<AuditEntry> {
-    let series: Option<String> = row.try_get(4)?;
-    Ok(AuditEntry {
-        at: time(row, 0)?,
-        actor: row.try_get(1)?,
-        action: row.try_get(2)?,
-        outcome: row.try_get(3)?,
-        series: series.map(SeriesName::try_from).transpose().map_err(undecodable)?,
-        before: row.try_get(5)?,
-        after: row.try_get(6)?,
-        request_id: row.try_get(7)?,
-        count: u32::try_from(count(row, 8)?).map_err(undecodable)?,
-    })
 }

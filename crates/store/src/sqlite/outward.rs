@@ -7,8 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use super::Sqlite;
 use super::failure::when;
 use crate::Result;
-use crate::columns::{json, time, to_json};
-use crate::given::undecodable;
+use crate::columns::{self, json, time, to_json};
 use crate::outward::{DeliveryEnd, DeliveryRecord, SourceRecord, SourceStore, WebhookRecord, WebhookStore};
 
 const PUT_SOURCE: &str = "INSERT INTO source (name, spec, due_at, failures, last) VALUES (?1, ?2, ?3, ?4, ?5) \
@@ -58,7 +57,7 @@ impl SourceStore for Sqlite {
     }
 
     async fn list_sources(&self, limit: u32) -> Result<Vec<SourceRecord>> {
-        let query = sqlx::query(LIST_SOURCES).bind(i64::from(limit)).try_map(|row| source(&row));
+        let query = sqlx::query(LIST_SOURCES).bind(i64::from(limit)).try_map(|row| columns::source(&row));
         query.fetch_all(&self.readers).await.map_err(when("listing sources"))
     }
 
@@ -70,7 +69,7 @@ impl SourceStore for Sqlite {
 
     async fn take_due_source(&self, now: Time, until: Time) -> Result<Option<SourceRecord>> {
         let query = sqlx::query(TAKE_SOURCE).bind(now.micros()).bind(until.micros());
-        let query = query.try_map(|row| source(&row));
+        let query = query.try_map(|row| columns::source(&row));
         query.fetch_optional(&self.writer).await.map_err(when("finding a source that is due"))
     }
 
@@ -139,7 +138,7 @@ impl WebhookStore for Sqlite {
 
     async fn take_due_deliveries(&self, now: Time, until: Time, limit: u32) -> Result<Vec<DeliveryRecord>> {
         let query = sqlx::query(TAKE).bind(now.micros()).bind(until.micros()).bind(i64::from(limit));
-        let taken = query.try_map(|row| delivery(&row)).fetch_all(&self.writer).await;
+        let taken = query.try_map(|row| columns::delivery(&row)).fetch_all(&self.writer).await;
         let mut taken = taken.map_err(when("finding deliveries that are due"))?;
         taken.sort_by(|a, b| a.id.cmp(&b.id)); // RETURNING promises no order
         Ok(taken)
@@ -162,7 +161,8 @@ impl WebhookStore for Sqlite {
     }
 
     async fn list_deliveries(&self, dead: bool, limit: u32) -> Result<Vec<DeliveryRecord>> {
-        let query = sqlx::query(LIST).bind(dead).bind(i64::from(limit)).try_map(|row| delivery(&row));
+        let query =
+            sqlx::query(LIST).bind(dead).bind(i64::from(limit)).try_map(|row| columns::delivery(&row));
         query.fetch_all(&self.readers).await.map_err(when("listing deliveries"))
     }
 
@@ -171,29 +171,4 @@ impl WebhookStore for Sqlite {
         let done = query.execute(&self.writer).await.map_err(when("replaying a delivery"))?;
         Ok(done.rows_affected() > 0)
     }
-}
-
-fn source(row: &SqliteRow) -> sqlx::Result<SourceRecord> {
-    let has_last = row.try_get::<Option<&str>, _>(4)?.is_some();
-    Ok(SourceRecord {
-        name: row.try_get(0)?,
-        spec: json(row, 1)?,
-        due_at: time(row, 2)?,
-        failures: u32::try_from(row.try_get::<i64, _>(3)?).map_err(undecodable)?,
-        last: if has_last { Some(json(row, 4)?) } else { None },
-    })
-}
-
-fn delivery(row: &SqliteRow) -> sqlx::Result<DeliveryRecord> {
-    Ok(DeliveryRecord {
-        id: row.try_get(0)?,
-        webhook: row.try_get(1)?,
-        event: row.try_get(2)?,
-        body: row.try_get(3)?,
-        created_at: time(row, 4)?,
-        due_at: time(row, 5)?,
-        attempts: u32::try_from(row.try_get::<i64, _>(6)?).map_err(undecodable)?,
-        dead: row.try_get(7)?,
-        error: row.try_get(8)?,
-    })
 }

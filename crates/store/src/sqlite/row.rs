@@ -17,6 +17,9 @@ impl Columns for SqliteRow {
     fn integer(&self, column: usize) -> sqlx::Result<i64> {
         self.try_get(column)
     }
+    fn flag(&self, column: usize) -> sqlx::Result<bool> {
+        self.try_get(column)
+    }
     fn number(&self, column: usize) -> sqlx::Result<f64> {
         self.try_get(column)
     }
