@@ -6,7 +6,7 @@ use std::time::Instant;
 use forewatt_domain::{Forecast, SeriesName, VersionId};
 
 use crate::Service;
-use crate::access::may_name;
+use crate::access::{covers_all, may_name};
 use crate::answer;
 use crate::cache::{Answer, Found, Kept};
 use crate::dataset::SharedReads;
@@ -154,7 +154,10 @@ impl Service {
         {
             return Ok((known, model));
         }
-        if let Some(refusal) = self.answers.unknown.get(name).await {
+        // A refusal may name what is near: what those who may name all were told is not for others.
+        if covers_all()
+            && let Some(refusal) = self.answers.unknown.get(name).await
+        {
             self.answers.tally.refusal_hits.count();
             return Err((*refusal).clone());
         }
@@ -169,7 +172,7 @@ impl Service {
                 }
                 self.answering.insert(name.clone(), Arc::clone(answering)).await;
             }
-            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::NoModel) => {
+            Err(error) if covers_all() && matches!(error.kind, ErrorKind::NotFound | ErrorKind::NoModel) => {
                 self.answers.unknown.insert(name.clone(), Arc::new(error.clone())).await;
             }
             Err(_) => {}

@@ -210,7 +210,8 @@ impl Service {
             other => other?,
         };
         for covariate in &model.version.recipe.covariates {
-            if let Err(error) = self.series(&covariate.series).await {
+            // Whoever may ask the model may ask what it reads.
+            if let Err(error) = self.found(&covariate.series).await {
                 let missing = error.kind == ErrorKind::NotFound;
                 let kind = if missing { ErrorKind::Corrupt } else { error.kind };
                 return Err(Error::new(kind, format!("what `{id}` reads cannot be had: {error}")));

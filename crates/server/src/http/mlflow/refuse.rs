@@ -22,6 +22,8 @@ impl MlflowRefusal<'_> {
             "not_found" => "RESOURCE_DOES_NOT_EXIST",
             "already_exists" => "RESOURCE_ALREADY_EXISTS",
             "conflict" | "no_model" | "insufficient_data" => "INVALID_STATE",
+            "forbidden" => "PERMISSION_DENIED",
+            "unauthorized" => "UNAUTHENTICATED",
             "unavailable" => "TEMPORARILY_UNAVAILABLE",
             "timeout" => "DEADLINE_EXCEEDED",
             _ if problem.status < 500 => "INVALID_PARAMETER_VALUE",

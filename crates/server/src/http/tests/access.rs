@@ -283,3 +283,22 @@ async fn without_keys_a_loopback_server_stays_open() {
         "whoever shows a key is bound by it"
     );
 }
+
+#[tokio::test]
+async fn whoever_may_ask_a_model_may_ask_what_it_reads_but_not_name_it() {
+    let server = explaining::with_weather().await;
+    let key = key(&server, &[Scope::Read], "city.load").await.key;
+    assert_eq!(get(&server, "/v1/series/city.load/forecast", &key).await.status, 200);
+    assert_eq!(get(&server, "/v1/series/city.load/forecast:explain", &key).await.status, 200);
+    get(&server, "/v1/series/city.temp/observations", &key).await.problem(403);
+}
+
+#[tokio::test]
+async fn what_others_were_told_of_unknown_series_is_not_told_on() {
+    let server = with_champion_and(closed()).await;
+    let all = key(&server, &[Scope::Read], "*").await.key;
+    let few = key(&server, &[Scope::Read], "city.laod").await.key;
+    let path = "/v1/series/city.laod/forecast";
+    assert!(get(&server, path, &all).await.problem(404).contains("city.load"));
+    assert!(!get(&server, path, &few).await.problem(404).contains("city.load"));
+}

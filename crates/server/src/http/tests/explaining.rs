@@ -7,7 +7,7 @@ use super::*;
 use crate::http::schema;
 
 /// A server with `city.load`, which follows `city.temp`, foretold two days ahead, and a linear champion that reads it.
-async fn with_weather() -> TestServer {
+pub(crate) async fn with_weather() -> TestServer {
     let server = empty().await;
     let weather =
         json!({"kind": "temperature", "unit": "degC", "resolution": "PT1H", "time_zone": "Europe/Madrid"});
