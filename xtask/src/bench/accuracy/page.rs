@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::cache::{ModelResult, Summary, TaskResult};
 use super::metrics::Metrics;
 use super::task::{Bound, Column, Goal, Task};
+use super::tasks::tried;
 
 /// More parts than this are not shown one by one.
 const PARTS_MAX: usize = 10;
@@ -194,7 +195,8 @@ fn goals(content: &Content<'_>) -> String {
             let (outcome, line) = judged(task, result, goal);
             match outcome {
                 Some(true) => won.push(line),
-                Some(false) => lost.push(line),
+                Some(false) => lost
+                    .push(tried(task.name).map_or(line.clone(), |tried| format!("{line}. Tried: {tried}"))),
                 None => open.push(line),
             }
         }
