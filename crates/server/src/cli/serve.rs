@@ -11,6 +11,7 @@ use forewatt_service::Service;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use super::context::Context;
 use super::exit;
@@ -159,15 +160,18 @@ pub async fn serve(
     let state = http::AppState::new(service.clone(), metrics, options(context.config(), &ports));
     announce(context, &ports, story)?;
     warn_of_clear_keys(context.config());
-    let grace = Duration::from_millis(context.config().server.shutdown_timeout_ms);
+    let server = &context.config().server;
+    let grace = Duration::from_millis(server.shutdown_timeout_ms);
+    let (close, closing) = watch::channel(false);
     let out_of_patience = async {
         signal().await;
-        state.stop();
+        drain(&state, Duration::from_millis(server.drain_ms), signal()).await;
+        close.send_replace(true);
         tracing::info!("stopping: open requests have {} ms to finish", grace.as_millis());
         tokio::time::sleep(grace).await;
     };
     tokio::select! {
-        ended = answer(ports, &state) => ended.context("the server failed")?,
+        ended = answer(ports, &state, &closing) => ended.context("the server failed")?,
         () = out_of_patience => tracing::warn!("some requests did not finish in time"),
     }
     // What trains now ends with this process: its record must not say it still runs.
@@ -177,12 +181,26 @@ pub async fn serve(
     Ok(())
 }
 
-/// Answers on every port until the state stops and what is open has ended.
-async fn answer(ports: Ports, state: &http::AppState) -> io::Result<()> {
+/// Says from now on that the server is not ready, and waits while it still answers, until whoever sends requests has
+/// noticed. `hurry` ends the wait.
+async fn drain(state: &http::AppState, wait: Duration, hurry: impl Future<Output = ()>) {
+    state.stop();
+    if wait.is_zero() {
+        return;
+    }
+    tracing::info!("not ready: requests are taken for another {} ms", wait.as_millis());
+    tokio::select! {
+        () = tokio::time::sleep(wait) => (),
+        () = hurry => (),
+    }
+}
+
+/// Answers on every port until it is told to close them and what is open has ended.
+async fn answer(ports: Ports, state: &http::AppState, closing: &watch::Receiver<bool>) -> io::Result<()> {
     let stopped = || {
-        let mut stopping = state.stopping();
+        let mut closing = closing.clone();
         async move {
-            let _ = stopping.wait_for(|stopping| *stopping).await; // fails only without a state, an end too
+            let _ = closing.wait_for(|closing| *closing).await; // fails only without a sender, an end too
         }
     };
     let tls = ports.tls.as_ref();
@@ -288,5 +306,31 @@ mod tests {
             let text = bind(address, "--grpc-listen").await.unwrap_err().to_string();
             assert!(text.contains(&address.port().to_string()) && text.contains("--grpc-listen"), "{text}");
         });
+    }
+
+    #[tokio::test]
+    async fn a_draining_server_answers_but_is_not_ready() {
+        let server = http::tests::empty().await;
+        assert_eq!(server.get("/health/ready").await.status, 200);
+        let (hurry, hurried) = tokio::sync::oneshot::channel::<()>();
+        let mut drained = std::pin::pin!(drain(&server.state, Duration::from_secs(3_600), async {
+            let _ = hurried.await;
+        }));
+        assert!(futures::poll!(drained.as_mut()).is_pending(), "it waits");
+        let detail = server.get("/health/ready").await.problem(503);
+        assert!(detail.contains("about to stop"), "{detail}");
+        assert_eq!(server.get("/v2/health/ready").await.status, 503);
+        assert_eq!(server.get("/health/live").await.status, 200);
+        assert_eq!(server.get("/v1/series").await.status, 200, "requests are still answered");
+        hurry.send(()).unwrap();
+        drained.await; // a second signal ends the wait
+    }
+
+    #[tokio::test]
+    async fn without_a_balancer_nothing_waits() {
+        let server = http::tests::empty().await;
+        let drained = std::pin::pin!(drain(&server.state, Duration::ZERO, std::future::pending()));
+        assert!(futures::poll!(drained).is_ready());
+        assert!(server.state.is_stopping());
     }
 }

@@ -96,6 +96,7 @@ fn ranges(config: &Config) -> Vec<String> {
         ("server.request_timeout_ms", server.request_timeout_ms, 10, HOUR_MS),
         ("server.concurrency_max", server.concurrency_max as u64, 1, 100_000),
         ("server.shutdown_timeout_ms", server.shutdown_timeout_ms, 0, HOUR_MS),
+        ("server.drain_ms", server.drain_ms, 0, HOUR_MS),
         ("store.min_connections", store.min_connections.into(), 0, store.max_connections.into()),
         ("store.max_connections", store.max_connections.into(), 2, 1_000),
         ("store.acquire_timeout_ms", store.acquire_timeout_ms, 10, HOUR_MS),

@@ -91,6 +91,8 @@ pub struct ServerConfig {
     pub concurrency_max: usize,
     /// The time open requests have to finish after a signal to stop, in ms.
     pub shutdown_timeout_ms: u64,
+    /// The time before that in which the server says not to be ready and still answers, in ms.
+    pub drain_ms: u64,
     /// Whether `/` and `/docs` are served.
     pub dashboard: bool,
 }

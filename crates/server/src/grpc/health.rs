@@ -39,9 +39,9 @@ impl Health {
         if !self.knows(service) {
             return ServingStatus::ServiceUnknown;
         }
-        match self.state.service.ready().await {
-            Ok(()) if !self.state.is_stopping() => ServingStatus::Serving,
-            _ => ServingStatus::NotServing,
+        match self.state.ready().await {
+            Ok(()) => ServingStatus::Serving,
+            Err(_) => ServingStatus::NotServing,
         }
     }
 }

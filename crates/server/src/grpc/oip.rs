@@ -23,7 +23,7 @@ impl pb::grpc_inference_service_server::GrpcInferenceService for Api {
     }
 
     async fn server_ready(&self, _: Request<pb::ServerReadyRequest>) -> Answered<pb::ServerReadyResponse> {
-        let ready = self.0.service.ready().await.is_ok() && !self.0.is_stopping();
+        let ready = self.0.ready().await.is_ok();
         Ok(Response::new(pb::ServerReadyResponse { ready }))
     }
 

@@ -143,6 +143,20 @@ impl AppState {
         *self.stopping.borrow()
     }
 
+    /// Whether requests should be sent here.
+    ///
+    /// # Errors
+    /// `Unavailable` when the server is about to end, the store does not answer, or the cache is still warmed.
+    pub async fn ready(&self) -> Result<(), Error> {
+        if self.is_stopping() {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "this server is about to stop: ask another, or this one once it has started again",
+            ));
+        }
+        self.service.ready().await
+    }
+
     /// Changes when the server begins to stop.
     #[must_use]
     pub fn stopping(&self) -> watch::Receiver<bool> {

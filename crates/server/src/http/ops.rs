@@ -16,14 +16,14 @@ pub async fn live() -> HttpResult {
     reply::json(&Health { status: "live" })
 }
 
-/// The store answers and the cache is warm, so requests can be served.
+/// The store answers, the cache is warm and the server is not about to stop, so requests can be served.
 #[utoipa::path(get, path = "/health/ready", tag = "operations",
     responses(
         (status = 200, description = "Requests can be served.", body = Health),
         (status = 503, description = "Not now.", body = Problem, content_type = "application/problem+json"),
     ))]
 pub async fn ready(State(app): State<AppState>) -> HttpResult {
-    app.service.ready().await?;
+    app.ready().await?;
     reply::json(&Health { status: "ready" })
 }
 

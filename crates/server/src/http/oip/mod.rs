@@ -104,7 +104,7 @@ pub async fn server(params: Params) -> HttpResult {
 #[utoipa::path(get, path = "/v2/health/live", tag = "inference",
     responses((status = 200, description = "It does.", body = OipHealth)))]
 pub async fn live(State(app): State<AppState>) -> HttpResult {
-    reply::json(&OipHealth { live: true, ready: app.service.ready().await.is_ok() })
+    reply::json(&OipHealth { live: true, ready: app.ready().await.is_ok() })
 }
 
 /// Requests can be served: the same question to the store as `/health/ready`.
