@@ -123,8 +123,7 @@ async fn a_public_key_is_no_shared_secret() {
     for secret in [public["n"].as_str().unwrap().as_bytes().to_vec(), public.to_string().into_bytes()] {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, &secret);
         let header = json!({"alg": "HS256", "kid": "one"});
-        let token =
-            sealed(&header, &claims(NOW_S), |message| hmac::sign(&secret, message).as_ref().to_vec());
+        let token = sealed(&header, &claims(NOW_S), |message| hmac::sign(&secret, message).as_ref().to_vec());
         assert_eq!(oidc.open(&token, at(0)).await.unwrap(), Err(Refusal::TokenAlgorithm));
     }
 }
@@ -215,7 +214,9 @@ async fn a_long_token_is_refused_unread() {
 #[tokio::test]
 async fn another_issuer_is_refused() {
     let house = House::new().await;
-    for issuer in [json!("https://issuer.example"), json!("https://evil.example/"), json!([ISSUER]), json!(null)] {
+    for issuer in
+        [json!("https://issuer.example"), json!("https://evil.example/"), json!([ISSUER]), json!(null)]
+    {
         let told = house.changed(|claims| claims["iss"] = issuer.clone()).await;
         assert_eq!(told, Err(Refusal::TokenIssuer), "{issuer}");
     }
@@ -335,7 +336,10 @@ async fn the_issuer_changes_its_keys() {
     let (old_token, new_token) = (house.signer.token(&claims(NOW_S)), next.token(&claims(NOW_S)));
     assert!(house.ask(&old_token).await.is_ok());
     house.peer.says(publishes(&[&house.signer, &next]));
-    assert!(house.oidc.open(&new_token, at(60)).await.unwrap().is_ok(), "a new key is asked for when it comes");
+    assert!(
+        house.oidc.open(&new_token, at(60)).await.unwrap().is_ok(),
+        "a new key is asked for when it comes"
+    );
     assert!(house.oidc.open(&old_token, at(60)).await.unwrap().is_ok(), "both open meanwhile");
     house.peer.says(publishes(&[&next]));
     assert!(house.oidc.open(&old_token, at(61)).await.unwrap().is_ok(), "believed for keys_ttl_ms");

@@ -14,7 +14,8 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use forewatt_service::access::config::{AuthConfig, RateLimitConfig};
 use forewatt_service::access::{
-    self, Call, Denied, Entered, Guard, KEY_PREFIX, Limiter, Oidc, Refusal, RefusalLog, Standing, Subject, Why,
+    self, Call, Denied, Entered, Guard, KEY_PREFIX, Limiter, Oidc, Refusal, RefusalLog, Standing, Subject,
+    Why,
 };
 use forewatt_service::domain::{Reach, Scope};
 use forewatt_service::{Error, ErrorKind, Service, system_now};

@@ -131,7 +131,11 @@ impl Guard {
     pub fn new(service: Service, config: &AuthConfig) -> Self {
         let ttl = Duration::from_millis(config.keys_ttl_ms);
         let oidc = Oidc::new(&config.oidc, &service.config.outward);
-        Self { service, oidc, known: Cache::builder().max_capacity(config.keys_max).time_to_live(ttl).build() }
+        Self {
+            service,
+            oidc,
+            known: Cache::builder().max_capacity(config.keys_max).time_to_live(ttl).build(),
+        }
     }
 
     /// Tells whether tokens are good; `None` where none opens.

@@ -135,7 +135,9 @@ impl Proof {
             Self::P256(point) => {
                 UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point).verify(message, signed)
             }
-            Self::Ed25519(point) => UnparsedPublicKey::new(&signature::ED25519, point).verify(message, signed),
+            Self::Ed25519(point) => {
+                UnparsedPublicKey::new(&signature::ED25519, point).verify(message, signed)
+            }
         };
         proved.is_ok()
     }
@@ -151,13 +153,16 @@ pub(super) fn read_keys(text: &[u8]) -> Result<Vec<Key>, String> {
     struct Set {
         keys: Vec<Value>,
     }
-    let set: Set = serde_json::from_slice(text).map_err(|error| format!("not a set of keys (JWKS): {error}"))?;
+    let set: Set =
+        serde_json::from_slice(text).map_err(|error| format!("not a set of keys (JWKS): {error}"))?;
     if set.keys.len() > KEYS_MAX {
         return Err(format!("{} keys, the limit is {KEYS_MAX}", set.keys.len()));
     }
     let keys: Vec<Key> = set.keys.into_iter().filter_map(read_key).collect();
     if keys.is_empty() {
-        return Err("no key that we can use: RSA of 2048 bits or more, P-256, or Ed25519, for signatures".to_owned());
+        return Err(
+            "no key that we can use: RSA of 2048 bits or more, P-256, or Ed25519, for signatures".to_owned()
+        );
     }
     Ok(keys)
 }
@@ -184,9 +189,7 @@ fn read_key(value: Value) -> Option<Key> {
             // SEC 1 section 2.3.3: 4 says that both coordinates follow.
             fits.then(|| Proof::P256([&[4], x.as_slice(), y.as_slice()].concat()))?
         }
-        ("OKP", Some("Ed25519")) => {
-            part(&jwk.x).filter(|x| x.len() == POINT_BYTES).map(Proof::Ed25519)?
-        }
+        ("OKP", Some("Ed25519")) => part(&jwk.x).filter(|x| x.len() == POINT_BYTES).map(Proof::Ed25519)?,
         _ => return None,
     };
     let named = jwk.alg.as_deref().is_none_or(|alg| alg == proof.algorithm());

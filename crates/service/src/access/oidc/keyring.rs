@@ -119,7 +119,10 @@ impl Keyring {
         match &self.source {
             Source::Url(client, url) => {
                 let call = Call::get(url.clone());
-                client.send(&call, |answer| read_keys(&answer.body)).await.map_err(|failure| failure.to_string())
+                client
+                    .send(&call, |answer| read_keys(&answer.body))
+                    .await
+                    .map_err(|failure| failure.to_string())
             }
             Source::File(path, max_bytes) => {
                 let (path, max_bytes) = (path.clone(), *max_bytes);
