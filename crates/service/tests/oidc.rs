@@ -76,7 +76,7 @@ impl House {
 }
 
 fn open(config: &OidcConfig) -> Oidc {
-    Oidc::new(config, &OutwardConfig { retries_max: 0, ..outward() }).unwrap()
+    Oidc::new(config, &OutwardConfig { retries_max: 0, breaker_failures: 100, ..outward() }).unwrap()
 }
 
 fn publishes(signers: &[&Signer]) -> Say {

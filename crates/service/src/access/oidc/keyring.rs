@@ -31,6 +31,7 @@ struct Held {
     /// With the instant at which the issuer gave them.
     keys: Option<(Arc<[Key]>, Time)>,
     tried_at: Option<Time>,
+    /// Questions that have ended: whoever waited for one does not ask the same again.
     tries: u64,
 }
 
@@ -91,7 +92,7 @@ impl Keyring {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks, unless somebody did since `seen`, or not long ago and the matter is not urgent.
+    /// Asks, unless a question has ended since `seen`, or not long ago and the matter is not urgent.
     async fn renew(self: &Arc<Self>, now: Time, seen: u64, urgent: bool) {
         let place = Arc::clone(&self.asking).lock_owned().await;
         {
@@ -100,15 +101,17 @@ impl Keyring {
             if held.tries != seen || (rests && !urgent) {
                 return;
             }
-            held.tries += 1;
             held.tried_at = Some(now);
         }
         let ring = Arc::clone(self);
         // In a task of its own: a client that leaves must not take the others' answer along.
         let asked = tokio::spawn(async move {
             let _place = place;
-            match ring.read().await {
-                Ok(keys) => ring.held().keys = Some((keys.into(), now)),
+            let read = ring.read().await;
+            let mut held = ring.held();
+            held.tries += 1;
+            match read {
+                Ok(keys) => held.keys = Some((keys.into(), now)),
                 Err(reason) => tracing::warn!(%reason, "the keys of auth.oidc could not be read"),
             }
         });
