@@ -75,6 +75,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         })
         .collect();
     found.extend(ranges(config));
+    found.extend(config.auth.oidc.problems());
     let (tls, empty) = (&config.tls, |path: &PathBuf| path.as_os_str().is_empty());
     if empty(&tls.cert_file) != empty(&tls.private_key_file) {
         found.push("tls.cert_file: a certificate and its tls.private_key_file belong together".to_owned());
@@ -95,6 +96,11 @@ fn ranges(config: &Config) -> Vec<String> {
         ("auth.keys_ttl_ms", auth.keys_ttl_ms, 1, HOUR_MS),
         ("auth.keys_max", auth.keys_max, 1, 10_000_000),
         ("auth.refusals_logged_per_minute_max", auth.refusals_logged_per_minute_max.into(), 0, 100_000),
+        ("auth.oidc.leeway_s", auth.oidc.leeway_s.into(), 0, 600),
+        ("auth.oidc.keys_ttl_ms", auth.oidc.keys_ttl_ms, 1_000, 24 * HOUR_MS),
+        ("auth.oidc.keys_stale_max_ms", auth.oidc.keys_stale_max_ms, 0, 24 * HOUR_MS),
+        ("auth.oidc.keys_ask_again_ms", auth.oidc.keys_ask_again_ms, 1_000, HOUR_MS),
+        ("auth.oidc.token_max_bytes", auth.oidc.token_max_bytes as u64, 256, 65_536),
         ("rate_limit.units_per_minute", rate.units_per_minute.into(), 1, 1_000_000_000),
         ("rate_limit.burst_units", rate.burst_units.into(), 1, 1_000_000_000),
         ("rate_limit.units_per_day", rate.units_per_day, 0, i64::MAX as u64),

@@ -14,10 +14,11 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use forewatt_service::access::config::{AuthConfig, RateLimitConfig};
 use forewatt_service::access::{
-    self, Call, Denied, Entered, Guard, KEY_PREFIX, Limiter, Refusal, RefusalLog, Standing, Why,
+    self, Call, Denied, Entered, Guard, KEY_PREFIX, Limiter, Oidc, Refusal, RefusalLog, Standing, Subject,
+    Why,
 };
 use forewatt_service::domain::{Reach, Scope};
-use forewatt_service::{Error, Service, system_now};
+use forewatt_service::{Error, ErrorKind, Service, system_now};
 use http_body::Frame;
 use tokio::task::JoinHandle;
 
@@ -135,36 +136,62 @@ async fn identify(
         let problem = if why == Refusal::Scope { Problem::from(access::forbidden()) } else { unauthorized() };
         Box::new(challenged(problem))
     };
-    let key = match presented(headers) {
-        Presented::Key(key) => key,
+    let found = match (presented(headers), app.access.guard.oidc()) {
+        (Presented::Key(key), _) => by_key(app, key).await?,
+        (Presented::Token(token), Some(oidc)) => by_token(oidc, token).await?,
         // Where no key is needed, what some proxy left in the header is not ours to judge.
-        Presented::Nothing | Presented::Other if !app.access.required => return Ok(anonymous()),
-        Presented::Nothing => return Err(refuse(ANONYMOUS.to_owned(), Refusal::Missing).await),
-        Presented::Other => return Err(refuse(ANONYMOUS.to_owned(), Refusal::Malformed).await),
+        _ if !app.access.required => return Ok(anonymous()),
+        (Presented::Nothing, _) => Err((ANONYMOUS.to_owned(), Refusal::Missing)),
+        _ => Err((ANONYMOUS.to_owned(), Refusal::Malformed)),
     };
-    let opened = app.access.guard.open(key).await.map_err(|error| {
-        tracing::error!(%error, "a key could not be looked up");
-        let detail = "keys cannot be looked up now: try again";
-        Box::new(Problem::from(Error::new(forewatt_service::ErrorKind::Unavailable, detail)).into_response())
-    })?;
-    let record = match opened {
-        Ok(record) => record,
-        Err((claimed, why)) => {
-            let actor = claimed.map_or_else(|| ANONYMOUS.to_owned(), |id| format!("claims key {id}"));
-            return Err(refuse(actor, why).await);
-        }
-    };
-    let actor = format!("key {} ({})", record.id, record.name);
-    if !scope.is_in(&record.scopes) {
-        return Err(refuse(actor, Refusal::Scope).await);
+    match found {
+        Err((actor, why)) => Err(refuse(actor, why).await),
+        Ok((caller, scopes)) if scope.is_in(&scopes) => Ok(caller),
+        Ok((caller, _)) => Err(refuse(caller.actor, Refusal::Scope).await),
     }
-    Ok(Caller { actor, purse: record.id.clone(), reach: record.series.clone() })
+}
+
+/// A caller and their scopes; else who it claimed to be, and why it is not let in.
+type Found = Result<(Caller, Vec<Scope>), (String, Refusal)>;
+
+async fn by_key(app: &AppState, key: &str) -> Result<Found, Box<Response>> {
+    let opened = app.access.guard.open(key).await.map_err(|error| cannot_tell(&error))?;
+    Ok(match opened {
+        Ok(record) => {
+            let actor = format!("key {} ({})", record.id, record.name);
+            Ok((
+                Caller { actor, purse: record.id.clone(), reach: record.series.clone() },
+                record.scopes.clone(),
+            ))
+        }
+        Err((claimed, why)) => {
+            Err((claimed.map_or_else(|| ANONYMOUS.to_owned(), |id| format!("claims key {id}")), why))
+        }
+    })
+}
+
+async fn by_token(oidc: &Oidc, token: &str) -> Result<Found, Box<Response>> {
+    let opened = oidc.open(token, system_now()).await.map_err(|error| cannot_tell(&error))?;
+    Ok(match opened {
+        Ok(Subject { actor, scopes, series }) => {
+            Ok((Caller { purse: actor.clone(), actor, reach: series }, scopes))
+        }
+        // What a token says of itself is not written down: it may not be true.
+        Err(why) => Err((ANONYMOUS.to_owned(), why)),
+    })
+}
+
+fn cannot_tell(error: &Error) -> Box<Response> {
+    tracing::error!(%error, "a key could not be looked up");
+    let detail = "keys cannot be looked up now: try again";
+    Box::new(Problem::from(Error::new(ErrorKind::Unavailable, detail)).into_response())
 }
 
 /// What the `Authorization` header holds.
 enum Presented<'a> {
     Nothing,
     Key(&'a str),
+    Token(&'a str),
     Other,
 }
 
@@ -181,7 +208,7 @@ fn presented(headers: &HeaderMap) -> Presented<'_> {
     match bearer {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
             let token = token.trim();
-            if token.starts_with(KEY_PREFIX) { Presented::Key(token) } else { Presented::Other }
+            if token.starts_with(KEY_PREFIX) { Presented::Key(token) } else { Presented::Token(token) }
         }
         _ => Presented::Other,
     }

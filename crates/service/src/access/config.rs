@@ -1,5 +1,6 @@
 //! What keys, the audit log and limits can be told. Defaults live in `config/default.toml` alone.
 
+use super::oidc::config::OidcConfig;
 use serde::{Deserialize, Serialize};
 
 /// `[auth]`
@@ -15,6 +16,8 @@ pub struct AuthConfig {
     pub keys_max: u64,
     /// Refused requests a minute that get a line of their own in the audit log; further ones are only counted.
     pub refusals_logged_per_minute_max: u32,
+    /// Tokens of an issuer.
+    pub oidc: OidcConfig,
 }
 
 /// `[rate_limit]`

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::Service;
+use crate::access::Oidc;
 use crate::access::config::AuthConfig;
 use crate::error::{Error, Result};
 
@@ -71,6 +72,24 @@ pub enum Refusal {
     Revoked,
     /// It is good, but not for this.
     Scope,
+    /// A token longer than any is read.
+    TokenTooLong,
+    /// A token that is not signed, or not as its key signs.
+    TokenAlgorithm,
+    /// The issuer has no key of that id.
+    TokenUnknownKey,
+    /// The signature of a token is not its key's.
+    TokenSignature,
+    /// A token by another issuer.
+    TokenIssuer,
+    /// A token for another server.
+    TokenAudience,
+    /// A token that has ended.
+    TokenExpired,
+    /// A token that does not hold yet.
+    TokenEarly,
+    /// A token whose claims lack an end, a subject, or series where they must be named.
+    TokenClaims,
 }
 
 impl Refusal {
@@ -85,6 +104,15 @@ impl Refusal {
             Self::Expired => "refused: expired key",
             Self::Revoked => "refused: revoked key",
             Self::Scope => "refused: not in its rights",
+            Self::TokenTooLong => "refused: token too long",
+            Self::TokenAlgorithm => "refused: algorithm of the token",
+            Self::TokenUnknownKey => "refused: token of an unknown key",
+            Self::TokenSignature => "refused: signature of the token",
+            Self::TokenIssuer => "refused: issuer of the token",
+            Self::TokenAudience => "refused: audience of the token",
+            Self::TokenExpired => "refused: expired token",
+            Self::TokenEarly => "refused: token not yet valid",
+            Self::TokenClaims => "refused: claims of the token",
         }
     }
 }
@@ -93,6 +121,7 @@ impl Refusal {
 #[derive(Clone)]
 pub struct Guard {
     service: Service,
+    oidc: Option<Oidc>,
     known: Cache<String, Option<Arc<KeyRecord>>>,
 }
 
@@ -101,7 +130,18 @@ impl Guard {
     #[must_use]
     pub fn new(service: Service, config: &AuthConfig) -> Self {
         let ttl = Duration::from_millis(config.keys_ttl_ms);
-        Self { service, known: Cache::builder().max_capacity(config.keys_max).time_to_live(ttl).build() }
+        let oidc = Oidc::new(&config.oidc, &service.config.outward);
+        Self {
+            service,
+            oidc,
+            known: Cache::builder().max_capacity(config.keys_max).time_to_live(ttl).build(),
+        }
+    }
+
+    /// Tells whether tokens are good; `None` where none opens.
+    #[must_use]
+    pub const fn oidc(&self) -> Option<&Oidc> {
+        self.oidc.as_ref()
     }
 
     /// The record of a key as a client sends it, if it opens now; else who it claimed to be (its public part) and why

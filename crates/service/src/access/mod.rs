@@ -7,6 +7,7 @@
 mod audit;
 pub mod config;
 mod keys;
+pub mod oidc;
 mod rate;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 pub use audit::RefusalLog;
 pub use keys::{Guard, KEY_PREFIX, MadeKey, NewKey, Refusal};
+pub use oidc::{Oidc, Subject};
 pub use rate::{Denied, Entered, Limiter, Standing, Why};
 
 tokio::task_local! {

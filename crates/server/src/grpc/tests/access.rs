@@ -6,6 +6,7 @@ use tonic::metadata::MetadataValue;
 
 use super::*;
 use crate::http::tests::access::{closed, key};
+use crate::http::tests::tokens::{House, trusting};
 use crate::http::tests::with_champion_and;
 
 fn with_key<T>(message: T, key: &str) -> tonic::Request<T> {
@@ -78,4 +79,19 @@ async fn every_method_needs_a_scope_and_writes_are_audited() {
     // A method that the table of rights does not know needs `admin`, which the writer is not.
     let told = series.list_series(with_key(pb::ListSeriesRequest::default(), &writer.key)).await.unwrap_err();
     assert_eq!(told.code(), Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn tokens_open_grpc_as_they_open_rest() {
+    let house = House::new();
+    let server = with_champion_and(trusting(&house)).await;
+    let ask = |token: &str| with_key(question("city.load"), token);
+    assert!(forecasts(&server).get_forecast(ask(&house.token("read", "*"))).await.is_ok());
+    for (token, code) in [
+        (house.token("write", "*"), Code::PermissionDenied),
+        (house.token("read", "town.*"), Code::PermissionDenied),
+        (house.strangers(), Code::Unauthenticated),
+    ] {
+        assert_eq!(forecasts(&server).get_forecast(ask(&token)).await.unwrap_err().code(), code);
+    }
 }

@@ -42,7 +42,7 @@ async fn get(server: &TestServer, path: &str, key: &str) -> Reply {
 }
 
 /// A refusal without the two fields that differ from request to request.
-fn plain(reply: &Reply) -> Value {
+pub(super) fn plain(reply: &Reply) -> Value {
     let mut problem = reply.json();
     problem.as_object_mut().unwrap().retain(|name, _| name != "instance" && name != "request_id");
     problem

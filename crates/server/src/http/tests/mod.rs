@@ -7,6 +7,8 @@ mod contract;
 mod explaining;
 mod falling;
 mod importing;
+#[path = "../../../../service/tests/common/issuer.rs"]
+pub(crate) mod issuer;
 mod limiting;
 mod mlflow;
 mod optimizing;
@@ -16,6 +18,7 @@ mod reconciling;
 mod refusing;
 mod tensors;
 mod timeseries;
+pub(crate) mod tokens;
 mod writing;
 
 use axum::Router;
