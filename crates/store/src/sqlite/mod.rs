@@ -176,8 +176,12 @@ fn pool(options: &SqliteOptions, connections: u32) -> SqlitePoolOptions {
 /// Brings the schema up to date, or refuses one from the future.
 async fn migrate(writer: &SqlitePool, opening: &str) -> Result<()> {
     let mut outcome = MIGRATIONS.run(writer).await;
-    if matches!(outcome, Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))) {
-        // Two processes may open a new store at once and the loser finds tables made: the second look sees why.
+    // Two processes may open a new store at once and the loser finds tables made: the next look sees why. They may meet
+    // again at each migration, but each look finds one more of them done.
+    for _ in MIGRATIONS.iter() {
+        if !matches!(outcome, Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..))) {
+            break;
+        }
         outcome = MIGRATIONS.run(writer).await;
     }
     outcome.map_err(|error| match error {
