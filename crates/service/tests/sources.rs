@@ -112,7 +112,7 @@ async fn of_an_answer_that_lies_nothing_is_kept() {
         let error = service.run_source("there").await.unwrap_err();
         assert!(error.message.contains(told), "{error}");
     }
-    let Say::Body(_, body) = weather("°C", "[9,9,9]") else { unreachable!() };
+    let Say::Body(_, body) = weather("°C", "[9,9,9]") else { panic!("weather is an answer with a body") };
     peer.says(Say::Body(200, body.replace("T14:00", "T11:00")));
     assert!(service.run_source("there").await.unwrap_err().message.contains("goes back"));
     assert_eq!(known(&service, "city.t", at(13 * HOUR)).await, [1.0, 2.0, 3.0]);
